@@ -1,0 +1,1 @@
+"""Use cases: what a person does with stored objects. Sees only the domain."""

@@ -1,0 +1,1 @@
+"""Settings of the application, and the composition root."""

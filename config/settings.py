@@ -1,0 +1,100 @@
+"""`StorageConfig`: what the application as a whole is told, by the environment or by a caller."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any, Self
+
+from pydantic import ConfigDict, SecretStr, ValidationError
+from pydantic.dataclasses import dataclass
+
+from domain.errors import ConfigurationError
+from infrastructure.storage.provider_settings import EnvironmentNames, read_environment
+from infrastructure.storage.storage_factory import DEFAULT_PROVIDER, PROVIDER_VARIABLE, StorageProviderFactory
+
+_NAMES: EnvironmentNames = {
+    "storage_provider": (PROVIDER_VARIABLE,),
+    "public_endpoint_url": ("STORAGE_PUBLIC_ENDPOINT_URL",),
+    "content_addressing_enabled": ("STORAGE_CONTENT_ADDRESSING_ENABLED",),
+    "deduplication_enabled": ("STORAGE_DEDUPLICATION_ENABLED",),
+    "sync_local": ("STORAGE_SYNC_LOCAL",),
+    "sync_remote": ("STORAGE_SYNC_REMOTE",),
+    "dvc_remote_url": ("DVC_REMOTE_URL",),
+    "dvc_remote_name": ("DVC_REMOTE_NAME",),
+    "mlflow_artifact_root": ("MLFLOW_ARTIFACT_ROOT",),
+    "database_url": ("STORAGE_DATABASE_URL",),
+    "redis_url": ("REDIS_URL",),
+    "sentry_dsn": ("SENTRY_DSN",),
+}
+
+_OF_THE_PROVIDER = (
+    "account_id",
+    "access_key_id",
+    "secret_access_key",
+    "bucket_name",
+    "region",
+    "endpoint_url",
+    "base_path",
+)
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid", hide_input_in_errors=True))
+class StorageConfig:
+    """The settings of the application. Those of the active provider are repeated here for whoever shows or checks them.
+
+    URLs that may carry a password are secrets: they print as `**********`.
+    """
+
+    storage_provider: str = DEFAULT_PROVIDER
+    account_id: str | None = None
+    access_key_id: SecretStr | None = None
+    secret_access_key: SecretStr | None = None
+    bucket_name: str | None = None
+    region: str | None = None
+    endpoint_url: str | None = None
+    base_path: str | None = None
+    public_endpoint_url: str | None = None
+    content_addressing_enabled: bool = True
+    deduplication_enabled: bool = True
+    sync_local: str = "data/"
+    sync_remote: str = "datasets/"
+    dvc_remote_url: str | None = None
+    dvc_remote_name: str | None = None
+    mlflow_artifact_root: str | None = None
+    database_url: SecretStr | None = None
+    redis_url: SecretStr | None = None
+    sentry_dsn: SecretStr | None = None
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> Self:
+        """The settings that the environment names; an empty variable counts as unset.
+
+        Raises:
+            ConfigurationError: a value can't be what its name says, or the active provider is unknown.
+        """
+        environ = os.environ if environ is None else environ
+        settings: dict[str, Any] = dict(read_environment(_NAMES, environ))
+        of_provider = StorageProviderFactory.settings_from_env(environ)
+        settings |= {name: str(of_provider[name]) for name in _OF_THE_PROVIDER if name in of_provider}
+        try:
+            return cls(**settings)
+        except ValidationError as error:
+            wrong = "; ".join(
+                f"{' or '.join(_NAMES.get(str(item['loc'][0]), (str(item['loc'][0]),)))}: {item['msg']}"
+                for item in error.errors(include_input=False)
+            )
+            raise ConfigurationError(f"the settings are not right: {wrong}") from None
+
+    def validate(self) -> Self:
+        """Check what one value alone does not show; returns itself.
+
+        Raises:
+            ConfigurationError: the provider is unknown, or only half of a credential is there.
+        """
+        known = StorageProviderFactory.get_registered_providers()
+        if self.storage_provider.lower() not in known:
+            raise ConfigurationError(f"there is no provider {self.storage_provider!r}; known are {', '.join(known)}")
+        if (self.access_key_id is None) != (self.secret_access_key is None):
+            raise ConfigurationError("half a credential: access_key_id and secret_access_key go together")
+        return self

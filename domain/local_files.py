@@ -1,0 +1,207 @@
+"""The files on this side of a transfer: read so that a change is noticed, replaced so that no reader sees a part."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import itertools
+import os
+import stat
+import time
+from types import TracebackType
+from typing import Self
+
+from domain.errors import InsufficientStorage, LocalFileError, StorageError
+
+CHUNK_BYTES = 1 << 20
+"""How much of a file is held at a time."""
+
+PART_PREFIX = ".lading-part-"
+"""How the names of unfinished downloads begin; `sweep_parts` removes those that nobody writes any more."""
+
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_serial = itertools.count()
+
+
+def local_error(error: OSError, path: str, doing: str) -> StorageError:
+    """The sentence for an `OSError` about the local file `path`; `doing` is a verb such as `read`."""
+    if is_no_room(error):
+        return InsufficientStorage(f"no room to {doing} {path!r}: {error.strerror}; free some space and run this again")
+    reason = {
+        errno.ENOENT: "there is no such file or folder",
+        errno.EISDIR: "it is a directory; name a file",
+        errno.ENOTDIR: "a part of its path is a file, not a folder",
+        errno.EACCES: "permission denied; check its owner and mode",
+        errno.EPERM: "permission denied; check its owner and mode",
+        errno.EROFS: "its file system is read-only",
+        errno.ELOOP: "its symbolic links form a loop",
+        errno.ENAMETOOLONG: "its name is too long for this file system",
+    }.get(error.errno or 0, error.strerror or str(error))
+    return LocalFileError(f"can't {doing} {path!r}: {reason}")
+
+
+def is_no_room(error: OSError) -> bool:
+    """Whether the disk is full or a quota is used up."""
+    return error.errno in _NO_ROOM
+
+
+def printable_path(path: str | os.PathLike[str]) -> str:
+    """`path` as text for a message, also where its bytes are not UTF-8."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+class LocalSource:
+    """A regular file being read from start to end.
+
+    Attributes:
+        size: bytes at the time it was opened.
+
+    Raises:
+        LocalFileError: it is missing, unreadable, or not a regular file.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._path = os.fspath(path)
+        self._shown = printable_path(path)
+        try:
+            # O_NONBLOCK: opening a named pipe must fail below, not wait for a writer.
+            self._fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        except ValueError:
+            raise LocalFileError(f"can't read {self._shown!r}: a path holds no NUL character") from None
+        except OSError as error:
+            raise local_error(error, self._shown, "read") from error
+        self._before = os.fstat(self._fd)
+        if not stat.S_ISREG(self._before.st_mode):
+            os.close(self._fd)
+            what = "a directory" if stat.S_ISDIR(self._before.st_mode) else "not a regular file"
+            raise LocalFileError(f"can't read {self._shown!r}: it is {what}; name a file")
+        self.size = self._before.st_size
+        self._taken = 0
+
+    def read(self, size: int) -> bytes:
+        """Up to `size` bytes; none at the end."""
+        try:
+            data = os.read(self._fd, size)
+        except OSError as error:
+            raise local_error(error, self._shown, "read") from error
+        self._taken += len(data)
+        return data
+
+    def check_unchanged(self) -> None:
+        """Call when all was read.
+
+        Raises:
+            LocalFileError: the file was written, or cut short, since it was opened.
+        """
+        now, then = os.fstat(self._fd), self._before
+        if self._taken != then.st_size or (now.st_size, now.st_mtime_ns) != (then.st_size, then.st_mtime_ns):
+            raise LocalFileError(
+                f"{self._shown!r} changed while it was read ({then.st_size:,} bytes before, {now.st_size:,} now); "
+                "nothing was stored: run this again when nobody writes it"
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        os.close(self._fd)
+
+
+class ReplacementFile:
+    """A file that takes the place of `path` when it is committed, in one step; until then `path` stays as it was.
+
+    Used as a context manager; leaving it without `commit()` removes what was written. Missing folders are made. The
+    file is not flushed to disk: what was downloaded can be fetched again, and a flush per file costs more than the rest.
+
+    Raises:
+        LocalFileError: `path` is a directory or no regular file, or its folder can't be written.
+        InsufficientStorage: the disk is full.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        # A link keeps pointing where it does; what it points at is replaced.
+        self._path = os.path.realpath(path) if os.path.islink(path) else os.fspath(path)
+        self._shown = printable_path(path)
+        folder, name = os.path.split(self._path)
+        try:
+            mode = os.stat(self._path).st_mode
+            if not stat.S_ISREG(mode):
+                what = "a directory" if stat.S_ISDIR(mode) else "not a regular file"
+                raise LocalFileError(f"can't write {self._shown!r}: it is {what}; name a file")
+        except FileNotFoundError:
+            mode = 0
+        except OSError as error:
+            raise local_error(error, self._shown, "write") from error
+        except ValueError:
+            raise LocalFileError(f"can't write {self._shown!r}: a path holds no NUL character") from None
+        if not name:
+            raise LocalFileError(f"can't write {self._shown!r}: name a file, not a folder")
+        self._part = os.path.join(folder, f"{PART_PREFIX}{os.getpid():x}-{next(_serial):x}")
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        try:
+            try:
+                self._fd = os.open(self._part, flags, 0o666)
+            except FileNotFoundError:
+                os.makedirs(folder, exist_ok=True)
+                self._fd = os.open(self._part, flags, 0o666)
+            # Held as long as the part is being written: `sweep_parts` leaves it alone.
+            fcntl.flock(self._fd, fcntl.LOCK_EX)
+            if mode:
+                os.fchmod(self._fd, stat.S_IMODE(mode))
+        except OSError as error:
+            raise local_error(error, self._shown, "write") from error
+        self._open = True
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Take all of `data`."""
+        view = memoryview(data)
+        try:
+            while view:
+                view = view[os.write(self._fd, view) :]
+        except OSError as error:
+            raise local_error(error, self._shown, "write") from error
+
+    def commit(self) -> None:
+        """Put the file in its place."""
+        try:
+            os.rename(self._part, self._path)
+        except OSError as error:
+            raise local_error(error, self._shown, "write") from error
+        self._open = False
+        os.close(self._fd)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._open:
+            self._open = False
+            os.close(self._fd)
+            os.unlink(self._part)
+
+
+def sweep_parts(folder: str) -> None:
+    """Remove the parts that killed downloads left in `folder`; those still being written stay."""
+    try:
+        with os.scandir(folder) as entries:
+            parts = [entry.path for entry in entries if entry.name.startswith(PART_PREFIX)]
+    except OSError:
+        return
+    for part in parts:
+        try:
+            fd = os.open(part, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except OSError:
+            continue
+        try:
+            # A part this young may be between its creation and its lock.
+            if time.time() - os.fstat(fd).st_mtime > 60:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                os.unlink(part)
+        except OSError:
+            pass  # somebody writes it, or removed it first
+        finally:
+            os.close(fd)

@@ -1,0 +1,360 @@
+"""The storage port and the values it speaks.
+
+`IStorageProvider` is addressed to two readers. Who calls it finds in each docstring what may be relied on. Who
+implements it finds what must be guaranteed, and what need not be; the contract suite
+(`infrastructure.storage.contract`) asks for exactly that, method by method.
+
+An implementer writes the abstract methods. The others stand on them and need an override only where a store can do
+better, as local disk does for `upload` and `download`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
+from types import TracebackType
+from typing import Any, Self
+
+from domain.errors import ObjectNotFound, StorageError, UnsupportedOperation
+from domain.local_files import CHUNK_BYTES, LocalSource, ReplacementFile
+from domain.media_types import content_type_of_upload
+from domain.objects import ByteRange, Capabilities, ObjectInfo, Progress, StorageLocation, WriteCondition
+from domain.streams import ObjectReader, ObjectWriter
+
+__all__ = [
+    "ByteRange",
+    "Capabilities",
+    "IStorageProvider",
+    "ObjectInfo",
+    "Progress",
+    "StorageLocation",
+    "WriteCondition",
+]
+
+
+class IStorageProvider(ABC):
+    """One bucket of one store.
+
+    Promises that hold for every method:
+      - thread-safe: one provider serves any number of threads;
+      - keys are opaque and come back exactly as given (`domain.keys.check_key` says what a key may be);
+      - errors are `StorageError` kinds with `provider` and, where one is concerned, `key`; a missing bucket is
+        `BucketNotFound`, never `ObjectNotFound` and never an empty answer;
+      - no secret in any message, `repr` or `describe()`;
+      - an object is readable as soon as the write returned, from any process, and is then in every listing begun later.
+
+    Not promised: order between concurrent writers of one key (the last one published wins, whole), what a reader sees
+    that was opened before a write (the old bytes or an error, never a mixture), retries.
+
+    The base class has no state: an implementation need not call `super().__init__()`.
+    """
+
+    name: str
+    """The provider's name in the factory, in errors and in `describe()`."""
+
+    # -- life
+
+    @abstractmethod
+    def connect(self) -> None:
+        """Check that the store answers and the bucket is there. Idempotent; other methods work without it.
+
+        Raises:
+            BucketNotFound, AccessDenied, StoreUnavailable.
+        """
+
+    @abstractmethod
+    def disconnect(self) -> None:
+        """Release connections and other resources. Idempotent; the next call of another method takes them again."""
+
+    def __enter__(self) -> Self:
+        self.connect()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.disconnect()
+
+    @property
+    @abstractmethod
+    def capabilities(self) -> Capabilities:
+        """What this bucket can do. Cheap: no request."""
+
+    @abstractmethod
+    def describe(self) -> StorageLocation:
+        """Where the objects are, without secrets. Cheap: no request."""
+
+    @abstractmethod
+    def for_bucket(self, bucket: str) -> IStorageProvider:
+        """The same store and credentials, another bucket. Makes no request: a missing one shows at the first use.
+
+        Raises:
+            InvalidRequest: the name can't be a bucket's.
+            UnsupportedOperation: without capability `buckets`.
+        """
+
+    @abstractmethod
+    def create_bucket(self) -> None:
+        """Create this provider's bucket where it is missing; succeed where it is there.
+
+        Raises:
+            AccessDenied, InsufficientStorage, StoreUnavailable; UnsupportedOperation without capability `buckets`.
+        """
+
+    # -- reading
+
+    @abstractmethod
+    def head(self, key: str) -> ObjectInfo:
+        """Everything the store knows of one object: no field is None but `sha256`, and that only where unknown.
+
+        Raises:
+            ObjectNotFound, BucketNotFound, InvalidRequest.
+        """
+
+    @abstractmethod
+    def open_reader(
+        self, key: str, *, byte_range: ByteRange | None = None, if_match: str | None = None
+    ) -> ObjectReader:
+        """A stream of the object's bytes, of one state of the object: a write meanwhile never mixes in.
+
+        A range that runs past the end is clipped; one that starts at or past the end is an error, also on an empty
+        object. A read of the whole object is verified: the read that meets the end raises `ContentCorrupted` where
+        the bytes don't match the stored SHA-256. Ranges are not verified. Memory does not grow with the object.
+
+        Args:
+            byte_range: None reads all.
+            if_match: the ETag the object must have.
+
+        Raises:
+            ObjectNotFound, BucketNotFound, InvalidRequest.
+            RangeNotSatisfiable: the range starts at or past the end.
+            PreconditionFailed: the ETag is another one.
+        """
+
+    def get_bytes(self, key: str, *, byte_range: ByteRange | None = None, if_match: str | None = None) -> bytes:
+        """The object's bytes, verified as `open_reader` says; nothing is returned of a corrupt object."""
+        with self.open_reader(key, byte_range=byte_range, if_match=if_match) as reader:
+            return reader.read()
+
+    def download(self, remote_path: str, local_path: str, *, progress: Progress | None = None) -> ObjectInfo:
+        """Write the object to the file `local_path`, which appears whole and verified or not at all.
+
+        An existing file is replaced in one step and stays as it was on any failure; missing folders are made. Not
+        promised: that the file outlives a power cut in the next seconds, for it can be fetched again.
+
+        Args:
+            remote_path: the key.
+
+        Raises:
+            ObjectNotFound, BucketNotFound, ContentCorrupted, StoreUnavailable.
+            LocalFileError: `local_path` is a directory, or its folder can't be written.
+            InsufficientStorage: the local disk is full.
+        """
+        with self.open_reader(remote_path) as reader, ReplacementFile(local_path) as file:
+            while chunk := reader.read(CHUNK_BYTES):
+                file.write(chunk)
+                if progress:
+                    progress(len(chunk))
+            file.commit()
+            return reader.info
+
+    def exists(self, remote_path: str) -> bool:
+        """Whether an object has exactly this key. A prefix of other keys is not an object.
+
+        Raises:
+            BucketNotFound: also here; a missing bucket is not a "no".
+        """
+        try:
+            self.head(remote_path)
+        except ObjectNotFound:
+            return False
+        return True
+
+    def get_file_size(self, remote_path: str) -> int:
+        """The object's size in bytes. Raises as `head`."""
+        return self.head(remote_path).size
+
+    def get_metadata(self, remote_path: str) -> dict[str, Any]:
+        """`head` as a dict: `size content_type etag last_modified sha256` (None where unknown) and `metadata`."""
+        info = self.head(remote_path)
+        return {
+            "size": info.size,
+            "content_type": info.content_type,
+            "etag": info.etag,
+            "last_modified": info.last_modified,
+            "sha256": info.sha256,
+            "metadata": dict(info.metadata or {}),
+        }
+
+    # -- listing
+
+    @abstractmethod
+    def list_objects(self, prefix: str = "", *, start_after: str = "") -> Iterator[ObjectInfo]:
+        """Every object whose key starts with `prefix`, in UTF-8 byte order of the keys, as a stream.
+
+        The prefix is a raw string: `c` also lists `cc/0`. Complete or an error: a listing that can't go on raises, it
+        never just ends. Objects written or deleted while it runs may or may not appear; all others appear once.
+        A missing bucket raises at the first step at the latest. Each item has key, size, etag and last_modified.
+
+        Args:
+            start_after: only keys greater than this one in byte order.
+
+        Raises:
+            BucketNotFound, AccessDenied, StoreUnavailable.
+        """
+
+    def list_files(self, prefix: str | None = None) -> list[str]:
+        """The keys of `list_objects`, as a list."""
+        return [info.key for info in self.list_objects(prefix or "")]
+
+    # -- writing
+
+    @abstractmethod
+    def open_writer(
+        self,
+        key: str,
+        *,
+        content_type: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        condition: WriteCondition | None = None,
+    ) -> ObjectWriter:
+        """A stream that becomes the object when it is committed, as leaving its `with` block does.
+
+        The object appears whole or not at all: until the commit the key shows what it showed before; an exception in
+        the block, an abort, a kill or a lost writer publishes nothing. The SHA-256 of what was written is kept with
+        the object. A commit that returned is durable. Memory does not grow with
+        the object.
+
+        Args:
+            content_type: media type; by default guessed from the key's suffix.
+            metadata: names `[a-z0-9-]+`, values any text, 2 KiB in all; replaces all earlier metadata of the key.
+            condition: checked at the moment of publication, against all other writers.
+
+        Raises:
+            InvalidRequest: the key, content type or metadata can't be; before any byte is taken.
+            UnsupportedOperation: the condition is not a capability; before any byte is taken.
+            PreconditionFailed: from the commit.
+            BucketNotFound, AccessDenied, InsufficientStorage, StoreUnavailable.
+        """
+
+    def put_bytes(
+        self,
+        key: str,
+        data: bytes | bytearray | memoryview,
+        *,
+        content_type: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        condition: WriteCondition | None = None,
+    ) -> ObjectInfo:
+        """Store `data` under `key`. Promises and errors as `open_writer`."""
+        with self.open_writer(key, content_type=content_type, metadata=metadata, condition=condition) as writer:
+            writer.write(data)
+            return writer.commit()
+
+    def upload(
+        self,
+        local_path: str,
+        remote_path: str,
+        metadata: Mapping[str, str] | None = None,
+        *,
+        content_type: str | None = None,
+        condition: WriteCondition | None = None,
+        progress: Progress | None = None,
+    ) -> ObjectInfo:
+        """Store the file `local_path` under the key `remote_path`. Promises as `open_writer`.
+
+        A file that changes while it is read is not published.
+
+        Args:
+            content_type: by default guessed from the key's suffix, or else from the file's.
+
+        Raises:
+            LocalFileError: the file is missing, unreadable, not a regular file, or changed meanwhile.
+        """
+        content_type = content_type or content_type_of_upload(remote_path, str(local_path))
+        with (
+            LocalSource(local_path) as source,
+            self.open_writer(remote_path, content_type=content_type, metadata=metadata, condition=condition) as writer,
+        ):
+            while chunk := source.read(CHUNK_BYTES):
+                writer.write(chunk)
+                if progress:
+                    progress(len(chunk))
+            source.check_unchanged()
+            return writer.commit()
+
+    @abstractmethod
+    def copy(self, source: str, destination: str, *, condition: WriteCondition | None = None) -> ObjectInfo:
+        """Copy an object within the bucket, bytes, content type, metadata and SHA-256, without moving bytes through the caller.
+
+        Whole or not at all, as any write; copying a key onto itself leaves the object as it is.
+
+        Raises:
+            ObjectNotFound: there is no `source`.
+            PreconditionFailed, UnsupportedOperation: as `open_writer`, for the destination.
+        """
+
+    # -- deleting
+
+    @abstractmethod
+    def delete(self, remote_path: str) -> None:
+        """Delete one object. A missing key succeeds. Never deletes anything else, whatever the key looks like.
+
+        Raises:
+            BucketNotFound, AccessDenied, StoreUnavailable.
+        """
+
+    def delete_many(self, keys: Iterable[str]) -> list[StorageError]:
+        """Delete every key given, in as few requests as the store allows; missing ones succeed.
+
+        One failure does not stop the others. Memory does not grow with the number of keys.
+
+        Returns:
+            What could not be deleted, each error with its `key`; empty where all went well.
+
+        Raises:
+            BucketNotFound, StoreUnavailable: the store as a whole can't do it; some keys may be gone.
+        """
+        failures: list[StorageError] = []
+        for key in keys:
+            try:
+                self.delete(key)
+            except StorageError as error:
+                if error.key is None:
+                    raise
+                failures.append(error)
+        return failures
+
+    # -- signing
+
+    def presign(self, key: str, *, method: str = "GET", expires_in: int = 3600, content_type: str | None = None) -> str:
+        """A URL with which anybody can GET or PUT this object until it expires (capability `presign`).
+
+        Args:
+            method: `GET` or `PUT`.
+            expires_in: seconds.
+            content_type: for PUT, the type that the request must carry.
+
+        Raises:
+            UnsupportedOperation: without the capability.
+        """
+        raise self.unsupported("presigned URLs")
+
+    # -- for implementers
+
+    def unsupported(self, what: str) -> UnsupportedOperation:
+        """The error to raise for a missing capability."""
+        return UnsupportedOperation(f"{what}: {self.describe().url} can't do this", provider=self.name)
+
+    def check_condition(self, condition: WriteCondition | None) -> None:
+        """Refuse a condition that is not among the capabilities.
+
+        Raises:
+            UnsupportedOperation.
+        """
+        if condition is None:
+            return
+        if condition.if_match is None and not self.capabilities.create_if_absent:
+            raise self.unsupported("create-if-absent")
+        if condition.if_match is not None and not self.capabilities.replace_if_unchanged:
+            raise self.unsupported("replace-if-unchanged")

@@ -1,0 +1,1 @@
+"""Storage providers and the factory that makes them."""

@@ -1,0 +1,163 @@
+"""A listing of a folder tree as keys, in UTF-8 byte order, as a stream.
+
+Code point order of text is byte order of its UTF-8, and a folder sorts as its name with a '/', so sorting each folder's
+names by themselves is enough: what is held at a time is the names of the folders on the way down, not of the tree.
+"""
+
+from __future__ import annotations
+
+import heapq
+import logging
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+
+from domain.keys import MAX_KEY_BYTES
+from domain.local_files import printable_path
+from domain.objects import ObjectInfo
+from infrastructure.storage.local.layout import INTERNAL, is_ordinary, unescaped
+
+_log = logging.getLogger(__name__)
+
+
+def etag_of(status: os.stat_result) -> str:
+    """Another one after every write: a new file has a new inode or, where that is used again, a new time in ns."""
+    return f"{status.st_ino:x}-{status.st_size:x}-{status.st_mtime_ns:x}"
+
+
+def info_of(
+    key: str,
+    status: os.stat_result,
+    content_type: str | None = None,
+    sha256: str | None = None,
+    metadata: Mapping[str, str] | None = None,
+) -> ObjectInfo:
+    """What a file's status says of the object, and what else is known."""
+    modified = datetime.fromtimestamp(status.st_mtime, UTC)
+    return ObjectInfo(key, status.st_size, etag_of(status), modified, content_type, sha256, metadata)
+
+
+def list_tree(base: str, prefix: str, start_after: str) -> Iterator[ObjectInfo]:
+    """The objects in the store at `base`, ordinary and escaped.
+
+    Raises:
+        OSError: a folder can't be read; one that is gone meanwhile counts as empty.
+    """
+    ordinary = _ordinary(base, prefix, start_after)
+    kept_aside = _kept_aside(f"{base}/{INTERNAL}/keys", prefix, start_after)
+    if not kept_aside:
+        return ordinary
+    return _merged(ordinary, iter(kept_aside))
+
+
+def _merged(ordinary: Iterator[ObjectInfo], kept_aside: Iterator[ObjectInfo]) -> Iterator[ObjectInfo]:
+    last = None
+    # The ordinary file comes first and is the object where a person put one beside a key kept aside.
+    for info in heapq.merge(ordinary, kept_aside, key=lambda info: info.key):
+        if info.key != last:
+            last = info.key
+            yield info
+
+
+def _ordinary(base: str, prefix: str, start_after: str) -> Iterator[ObjectInfo]:
+    top = prefix[: prefix.rfind("/") + 1]
+    if top and not _reachable(base, top):
+        return
+    pending = [_entries(base, top, prefix, start_after)]
+    while pending:
+        for name, entry in pending[-1]:
+            if entry is None:
+                pending.append(_entries(base, name, prefix, start_after))
+                break
+            try:
+                status = entry.stat(follow_symlinks=False)
+            except FileNotFoundError:
+                continue
+            yield info_of(name, status)
+        else:
+            pending.pop()
+
+
+def _entries(base: str, folder: str, prefix: str, start_after: str) -> Iterator[tuple[str, os.DirEntry[str] | None]]:
+    """What is in `folder` (a key prefix, '' or ending in '/'): keys with their entries, folders without, sorted."""
+    found: list[tuple[str, os.DirEntry[str] | None]] = []
+    try:
+        entries = os.scandir(f"{base}/{folder}")
+    except (FileNotFoundError, NotADirectoryError):
+        if not folder:
+            raise
+        return iter(())
+    with entries:
+        for entry in entries:
+            name = entry.name
+            if not name.isascii() and not _is_text(entry.path):
+                continue
+            key = folder + name
+            if entry.is_dir(follow_symlinks=False):
+                key += "/"
+                if folder or name != INTERNAL:
+                    wanted = key.startswith(prefix) or prefix.startswith(key)
+                    passed = key < start_after and not start_after.startswith(key)
+                    if wanted and not passed:
+                        found.append((key, None))
+            elif (
+                key.startswith(prefix)
+                and key > start_after
+                and entry.is_file(follow_symlinks=False)
+                and (len(key) <= MAX_KEY_BYTES // 4 or len(key.encode()) <= MAX_KEY_BYTES)
+            ):
+                found.append((key, entry))
+    found.sort(key=_first)
+    return iter(found)
+
+
+def _first(pair: tuple[str, os.DirEntry[str] | None]) -> str:
+    return pair[0]
+
+
+def _is_text(path: str) -> bool:
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        _log.warning("not listed, its name is not UTF-8: %s", printable_path(path))
+        return False
+    return True
+
+
+def _reachable(base: str, top: str) -> bool:
+    """Whether the folder of a prefix is inside the store: an ordinary path, and no symbolic link on it."""
+    if not is_ordinary(top[:-1]):
+        return False
+    path = base
+    for name in top[:-1].split("/"):
+        path += "/" + name
+        try:
+            if not stat.S_ISDIR(os.lstat(path).st_mode):
+                return False
+        except OSError:
+            return False
+    return True
+
+
+def _kept_aside(keys: str, prefix: str, start_after: str) -> list[ObjectInfo]:
+    found: list[ObjectInfo] = []
+    pending = [""]
+    while pending:
+        folder = pending.pop()
+        try:
+            entries = os.scandir(f"{keys}/{folder}")
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        with entries:
+            for entry in entries:
+                path = folder + entry.name
+                if entry.is_dir(follow_symlinks=False):
+                    pending.append(path + "/")
+                elif (key := unescaped(path)) and key.startswith(prefix) and key > start_after:
+                    try:
+                        found.append(info_of(key, entry.stat(follow_symlinks=False)))
+                    except FileNotFoundError:
+                        continue
+    found.sort(key=lambda info: info.key)
+    return found

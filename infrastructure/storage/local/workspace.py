@@ -1,0 +1,128 @@
+"""What the processes that write one store share: a place for unfinished files, and locks.
+
+Unfinished files are in `.lading/tmp/<process>/`, a folder that its process holds by a lock on the file `alive` in it.
+The lock ends with the process, however that ends, so that what a killed writer left is known and swept by the next.
+
+A write is published under the lock of its key's stripe, whoever writes; only so can a conditional write compare and
+replace in one step between processes. The locks are `flock`s on `.lading/locks/<nn>` and held for the rename alone,
+never while bytes are written.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import itertools
+import os
+import shutil
+import threading
+import time
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+_STRIPES = 64
+_ALIVE = "alive"
+_YOUNG_SECONDS = 3600
+"""A folder without a lock file may be one that is just being made."""
+
+
+class Workspace:
+    """One process's part in a store. `internal` is the store's `.lading` folder, made at the first use."""
+
+    def __init__(self, internal: str) -> None:
+        self._internal = internal
+        self._setup = threading.Lock()
+        self._pid = 0
+        self._serial = itertools.count()
+        self._folder = ""
+        self._alive = -1
+        self._stripes: list[tuple[threading.Lock, list[int]]] = []
+
+    def temporary(self) -> tuple[int, str]:
+        """A new unfinished file: descriptor open for writing and reading, path.
+
+        Raises:
+            FileNotFoundError: the store's folder is not there.
+        """
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        path = f"{self._prepared()}/{next(self._serial):x}"
+        try:
+            return os.open(path, flags, 0o666), path
+        except FileNotFoundError:
+            self.close()  # somebody removed `.lading/tmp` by hand; it is made again
+            path = f"{self._prepared()}/{next(self._serial):x}"
+            return os.open(path, flags, 0o666), path
+
+    @contextmanager
+    def locked(self, key: str) -> Iterator[None]:
+        """Hold the lock of the key's stripe, against threads and processes."""
+        self._prepared()
+        stripe = zlib.crc32(key.encode()) % _STRIPES
+        lock, held = self._stripes[stripe]
+        with lock:
+            if not held:
+                held.append(
+                    os.open(f"{self._internal}/locks/{stripe:02d}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+                )
+            fcntl.flock(held[0], fcntl.LOCK_EX)
+            try:
+                yield
+            finally:
+                fcntl.flock(held[0], fcntl.LOCK_UN)
+
+    def close(self) -> None:
+        """Give back the folder and the descriptors; the next use takes them again."""
+        with self._setup:
+            if self._pid != os.getpid():
+                return
+            for lock, held in self._stripes:
+                with lock:
+                    while held:
+                        os.close(held.pop())
+            shutil.rmtree(self._folder, ignore_errors=True)
+            os.close(self._alive)
+            self._pid = 0
+
+    def _prepared(self) -> str:
+        # After a fork the parent's descriptors are shared, and a shared flock excludes nobody: the child starts anew.
+        if self._pid == os.getpid():
+            return self._folder
+        with self._setup:
+            if self._pid != os.getpid():
+                for folder in (self._internal, f"{self._internal}/tmp", f"{self._internal}/locks"):
+                    with suppress(FileExistsError):
+                        os.mkdir(folder)
+                self._sweep()
+                self._stripes = [(threading.Lock(), []) for _ in range(_STRIPES)]
+                self._folder, self._alive = self._new_folder()
+                self._pid = os.getpid()
+        return self._folder
+
+    def _new_folder(self) -> tuple[str, int]:
+        while True:
+            folder = f"{self._internal}/tmp/{os.getpid():x}-{time.time_ns():x}"
+            os.mkdir(folder)
+            alive = os.open(f"{folder}/{_ALIVE}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            fcntl.flock(alive, fcntl.LOCK_EX)
+            with suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(alive), os.stat(f"{folder}/{_ALIVE}")):
+                    return folder, alive
+            os.close(alive)  # swept between the two steps
+
+    def _sweep(self) -> None:
+        for entry in list(os.scandir(f"{self._internal}/tmp")):
+            try:
+                alive = os.open(f"{entry.path}/{_ALIVE}", os.O_RDWR | os.O_CLOEXEC)
+            except OSError:
+                with suppress(OSError):
+                    if time.time() - entry.stat().st_mtime > _YOUNG_SECONDS:
+                        shutil.rmtree(entry.path, ignore_errors=True)
+                continue
+            try:
+                fcntl.flock(alive, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                pass  # its process lives
+            else:
+                shutil.rmtree(entry.path, ignore_errors=True)
+            finally:
+                os.close(alive)

@@ -1,0 +1,34 @@
+"""One file per provider.
+
+To add a provider:
+
+1. Write `<name>_provider.py` here (or one module in a package of your own) with a class derived from
+   `domain.storage.IStorageProvider`: its `name`, its `environment` (field -> environment variables), its
+   `settings_model` (derived from `ProviderSettings`), and the port's abstract methods. The port's docstrings say what
+   each must promise.
+2. Name it: in `BUILT_IN` of `infrastructure.storage.storage_factory` for a file here, or by an entry point of group
+   `lading.providers` in your package's pyproject; a second entry point for the same class is an alias.
+3. Prove it: derive a test class from `infrastructure.storage.contract.StorageProviderContract` and give it a harness; a
+   file here is one row in `tests/contract`.
+4. Tell users: a row in the README's table of providers, its variables in `.env.example`.
+
+`examples/sqlite_provider` is a provider outside of this tree, in one file.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from infrastructure.storage.providers.local_provider import LocalProvider
+    from infrastructure.storage.providers.memory_provider import MemoryProvider
+
+__all__ = ["LocalProvider", "MemoryProvider"]
+
+_MODULES = {"LocalProvider": "local_provider", "MemoryProvider": "memory_provider"}
+
+
+def __getattr__(name: str) -> Any:
+    # A provider is imported when it is asked for: each may bring a library that the others do without.
+    if name in _MODULES:
+        return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,1 @@
+"""What drives the application: the CLI."""

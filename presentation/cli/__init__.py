@@ -1,0 +1,1 @@
+"""The command line: `storage …`, or `python -m presentation.cli storage …` from a checkout."""

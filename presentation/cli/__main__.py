@@ -1,0 +1,29 @@
+"""Where the command line starts."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+
+def storage() -> None:
+    """Run the `storage` command with this process's arguments."""
+    # Our settings need no pydantic plugin, and looking for one reads the metadata of every installed package.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # a key must be shown on any terminal
+    from presentation.cli.app import app
+
+    app(prog_name="storage")
+
+
+def main() -> None:
+    """`python -m presentation.cli storage …`: the word `storage` may stand there or not."""
+    if sys.argv[1:2] == ["storage"]:
+        del sys.argv[1]
+    storage()
+
+
+if __name__ == "__main__":
+    main()

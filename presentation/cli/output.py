@@ -1,0 +1,71 @@
+"""Each answer has two faces: rich for a person, JSON for a program. Answers go to stdout, all else to stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, is_dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from presentation.cli.exit_codes import exit_code
+
+if TYPE_CHECKING:
+    from domain.errors import StorageError
+    from domain.objects import ObjectInfo
+
+
+def emit_json(value: object) -> None:
+    """Print one value on one line."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, default=_plain) + "\n")
+
+
+def report_error(error: StorageError) -> int:
+    """Print an error as one sentence, in JSON where the command line asks for it; its exit code."""
+    code = exit_code(error)
+    if "--json" in sys.argv:
+        said = {"error": str(error), "kind": type(error).__name__, "key": error.key, "exit_code": code}
+        print(json.dumps(said, ensure_ascii=False), file=sys.stderr)
+    else:
+        print(f"storage: {printable(str(error))}", file=sys.stderr)
+    return code
+
+
+def printable(text: str) -> str:
+    """`text` with everything that could drive a terminal or break a line written as an escape."""
+    if text.isprintable():
+        return text
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
+
+
+def object_as_dict(info: ObjectInfo) -> dict[str, Any]:
+    """What is known of an object, by name; what a listing does not know is left out."""
+    return {name: value for name, value in info._asdict().items() if value is not None}
+
+
+def human_size(size: int) -> str:
+    """Bytes in decimal units, as `1.2 MB`."""
+    from rich.filesize import decimal
+
+    return decimal(size)
+
+
+def human_time(moment: datetime) -> str:
+    """A time on this machine's clock."""
+    return f"{moment.astimezone():%Y-%m-%d %H:%M:%S}"
+
+
+def print_facts(facts: Mapping[str, object]) -> None:
+    """Print names with values, one a line."""
+    width = max(map(len, facts))
+    for name, value in facts.items():
+        print(f"{name:<{width}}  {printable(str(value))}")
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    return str(value)

@@ -13,7 +13,7 @@ from domain.errors import ConfigurationError
 from infrastructure.storage.provider_settings import EnvironmentNames, read_environment
 from infrastructure.storage.storage_factory import DEFAULT_PROVIDER, PROVIDER_VARIABLE, StorageProviderFactory
 
-_NAMES: EnvironmentNames = {
+VARIABLES: EnvironmentNames = {
     "storage_provider": (PROVIDER_VARIABLE,),
     "public_endpoint_url": ("STORAGE_PUBLIC_ENDPOINT_URL",),
     "content_addressing_enabled": ("STORAGE_CONTENT_ADDRESSING_ENABLED",),
@@ -74,14 +74,14 @@ class StorageConfig:
             ConfigurationError: a value can't be what its name says, or the active provider is unknown.
         """
         environ = os.environ if environ is None else environ
-        settings: dict[str, Any] = dict(read_environment(_NAMES, environ))
+        settings: dict[str, Any] = dict(read_environment(VARIABLES, environ))
         of_provider = StorageProviderFactory.settings_from_env(environ)
         settings |= {name: str(of_provider[name]) for name in _OF_THE_PROVIDER if name in of_provider}
         try:
             return cls(**settings)
         except ValidationError as error:
             wrong = "; ".join(
-                f"{' or '.join(_NAMES.get(str(item['loc'][0]), (str(item['loc'][0]),)))}: {item['msg']}"
+                f"{' or '.join(VARIABLES.get(str(item['loc'][0]), (str(item['loc'][0]),)))}: {item['msg']}"
                 for item in error.errors(include_input=False)
             )
             raise ConfigurationError(f"the settings are not right: {wrong}") from None

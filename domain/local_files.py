@@ -62,19 +62,18 @@ class LocalSource:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = os.fspath(path)
-        self._shown = printable_path(path)
         try:
             # O_NONBLOCK: opening a named pipe must fail below, not wait for a writer.
             self._fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except ValueError:
-            raise LocalFileError(f"can't read {self._shown!r}: a path holds no NUL character") from None
+            raise LocalFileError(f"can't read {printable_path(self._path)!r}: a path holds no NUL character") from None
         except OSError as error:
-            raise local_error(error, self._shown, "read") from error
+            raise local_error(error, printable_path(self._path), "read") from error
         self._before = os.fstat(self._fd)
         if not stat.S_ISREG(self._before.st_mode):
             os.close(self._fd)
             what = "a directory" if stat.S_ISDIR(self._before.st_mode) else "not a regular file"
-            raise LocalFileError(f"can't read {self._shown!r}: it is {what}; name a file")
+            raise LocalFileError(f"can't read {printable_path(self._path)!r}: it is {what}; name a file")
         self.size = self._before.st_size
         self._taken = 0
 
@@ -83,20 +82,28 @@ class LocalSource:
         try:
             data = os.read(self._fd, size)
         except OSError as error:
-            raise local_error(error, self._shown, "read") from error
+            raise local_error(error, printable_path(self._path), "read") from error
         self._taken += len(data)
         return data
 
-    def check_unchanged(self) -> None:
+    def fileno(self) -> int:
+        """The descriptor, for whoever reads by other means than `read`."""
+        return self._fd
+
+    def check_unchanged(self, taken: int | None = None) -> None:
         """Call when all was read.
+
+        Args:
+            taken: bytes that were read; by default those that `read` gave.
 
         Raises:
             LocalFileError: the file was written, or cut short, since it was opened.
         """
         now, then = os.fstat(self._fd), self._before
-        if self._taken != then.st_size or (now.st_size, now.st_mtime_ns) != (then.st_size, then.st_mtime_ns):
+        taken = self._taken if taken is None else taken
+        if taken != then.st_size or (now.st_size, now.st_mtime_ns) != (then.st_size, then.st_mtime_ns):
             raise LocalFileError(
-                f"{self._shown!r} changed while it was read ({then.st_size:,} bytes before, {now.st_size:,} now); "
+                f"{printable_path(self._path)!r} changed while it was read ({then.st_size:,} bytes before, {now.st_size:,} now); "
                 "nothing was stored: run this again when nobody writes it"
             )
 
@@ -139,7 +146,7 @@ class ReplacementFile:
         if not name:
             raise LocalFileError(f"can't write {self._shown!r}: name a file, not a folder")
         self._part = os.path.join(folder, f"{PART_PREFIX}{os.getpid():x}-{next(_serial):x}")
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         try:
             try:
                 self._fd = os.open(self._part, flags, 0o666)
@@ -161,14 +168,22 @@ class ReplacementFile:
             while view:
                 view = view[os.write(self._fd, view) :]
         except OSError as error:
-            raise local_error(error, self._shown, "write") from error
+            raise self.error(error) from error
+
+    def fileno(self) -> int:
+        """The descriptor, open for reading and writing, for whoever writes by other means than `write`."""
+        return self._fd
+
+    def error(self, error: OSError) -> StorageError:
+        """The sentence for an error of writing by other means."""
+        return local_error(error, self._shown, "write")
 
     def commit(self) -> None:
         """Put the file in its place."""
         try:
             os.rename(self._part, self._path)
         except OSError as error:
-            raise local_error(error, self._shown, "write") from error
+            raise self.error(error) from error
         self._open = False
         os.close(self._fd)
 

@@ -56,7 +56,9 @@ class IStorageProvider(ABC):
 
     @abstractmethod
     def connect(self) -> None:
-        """Check that the store answers and the bucket is there. Idempotent; other methods work without it.
+        """Check that the store answers and the bucket is there (local disk makes its own folder here, as a write does).
+
+        Idempotent; other methods work without it.
 
         Raises:
             BucketNotFound, AccessDenied, StoreUnavailable.

@@ -28,7 +28,6 @@ def info(bucket: Bucket = None, as_json: Json = False) -> None:
     problem: StorageError | None = None
     began = time.perf_counter()
     try:
-        provider.connect()
         next(iter(provider.list_objects()), None)
     except StorageError as error:
         problem = error

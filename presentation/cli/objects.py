@@ -43,7 +43,6 @@ def list_(
             raise typer.BadParameter("give the prefix once: as an argument or as --prefix")
         prefix = prefix_option
     provider = open_provider(bucket)
-    provider.connect()
     found: Iterator[ObjectInfo] = islice(provider.list_objects(prefix), limit)
     if as_json:
         from presentation.cli.output import emit_json, object_as_dict
@@ -85,7 +84,7 @@ def _print_lines(found: Iterable[ObjectInfo]) -> None:
 
     write = sys.stdout.write
     for info in found:
-        write(f"{info.size:>12} {info.last_modified:%Y-%m-%dT%H:%M:%SZ} {printable(info.key)}\n")
+        write(f"{info.size:>12} {info.last_modified.isoformat()[:19]}Z {printable(info.key)}\n")
 
 
 def stat(

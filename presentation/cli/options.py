@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -35,6 +36,7 @@ def open_provider(bucket: str | None = None, *, create_bucket: bool = False) -> 
     provider = storage_provider_from_env()
     if bucket:
         provider = provider.for_bucket(bucket)
+    atexit.register(provider.disconnect)
     if create_bucket:
         provider.create_bucket()
     return provider

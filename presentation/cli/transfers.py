@@ -168,7 +168,6 @@ def _run(
         report = apply(
             provider, plan, observer=observer, content_type=content_type, metadata=metadata, condition=condition
         )
-    provider.disconnect()
     _conclude(plan, report, as_json=as_json)
 
 

@@ -49,6 +49,6 @@ def store_missing(base: str, bucket: str | None, *, provider: str) -> StorageErr
     if os.path.lexists(base):
         return ConfigurationError(f"base_path {base!r} is not a folder; name a folder", provider=provider)
     return BucketNotFound(
-        f"the folder {base!r} is not there; check STORAGE_LOCAL_PATH or base_path (the first upload makes it)",
+        f"the folder {base!r} is not there; the first upload makes it, or STORAGE_LOCAL_PATH should name another",
         provider=provider,
     )

@@ -1,13 +1,22 @@
-"""Moving the bytes of one file: hashed on the way, the hashing beside the writing and not after it."""
+"""Moving the bytes of one file to another: in the kernel where it can, and hashed beside, not after.
+
+The hash of a large file is taken from what was written, not from what was read: it is true of the copy whatever the
+source did meanwhile, and the bytes need not pass through this process on their way.
+"""
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from collections.abc import Callable
 
-from domain.local_files import CHUNK_BYTES
 from domain.objects import Progress
+
+_CHUNK = 4 << 20
+"""Bytes a step: long enough that handing a step from one thread to the other costs nothing."""
+
+_NOT_IN_KERNEL = frozenset({errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM, errno.EBADF})
 
 
 def write_all(fd: int, data: bytes | memoryview) -> None:
@@ -19,69 +28,79 @@ def write_all(fd: int, data: bytes | memoryview) -> None:
             view = view[os.write(fd, view) :]
 
 
-def pump(
-    read: Callable[[int], bytes], write: Callable[[bytes], None], size: int, progress: Progress | None
-) -> tuple[int, bytes]:
-    """Move everything from `read` to `write`.
+def pump(source: int, target: int, size: int, progress: Progress | None = None) -> tuple[int, bytes]:
+    """Copy the open file `source`, from where it stands to its end, to the empty open file `target`.
 
     Args:
         size: bytes expected; a hint only.
+        target: open for reading and writing.
 
     Returns:
         The number of bytes moved and their SHA-256 digest (32 bytes).
+
+    Raises:
+        OSError.
     """
-    if size >= CHUNK_BYTES:
-        return _pump_large(read, write, progress)
-    # One byte more than expected is asked for, and no more: the answer shows the end without another call, and a
-    # buffer of a whole chunk would cost more than the file.
-    data = read(size + 1)
-    if len(data) == size:
-        write(data)
-        if progress:
-            progress(size)
-        return size, hashlib.sha256(data, usedforsecurity=False).digest()
-    digest = hashlib.sha256(usedforsecurity=False)
-    moved = 0
-    while data:
-        digest.update(data)
-        write(data)
-        moved += len(data)
-        if progress:
-            progress(len(data))
-        data = read(CHUNK_BYTES)
-    return moved, digest.digest()
+    if size < _CHUNK:
+        # One byte more than expected is asked for, and no more: the answer shows the end without another call, and a
+        # buffer of a whole chunk would cost more than a small file.
+        data = os.read(source, size + 1)
+        if len(data) <= size:
+            write_all(target, data)
+            if len(data) == size:
+                if progress:
+                    progress(size)
+                return size, hashlib.sha256(data, usedforsecurity=False).digest()
+        os.lseek(source, 0, os.SEEK_SET)
+        os.lseek(target, 0, os.SEEK_SET)
+    return _pump_large(source, target, progress)
 
 
-def _pump_large(
-    read: Callable[[int], bytes], write: Callable[[bytes], None], progress: Progress | None
-) -> tuple[int, bytes]:
+def _pump_large(source: int, target: int, progress: Progress | None) -> tuple[int, bytes]:
     from concurrent.futures import Future, ThreadPoolExecutor
 
     digest = hashlib.sha256(usedforsecurity=False)
+    buffer = memoryview(bytearray(_CHUNK))
+
+    def take(start: int, length: int) -> None:
+        while length:
+            got = os.preadv(target, [buffer[:length]], start)
+            if not got:
+                raise OSError(errno.EIO, "what was just written is not there")
+            digest.update(buffer[:got])
+            start, length = start + got, length - got
+
     moved = 0
     hashed: Future[None] | None = None
-    with ThreadPoolExecutor(1) as beside:
-        while data := read(CHUNK_BYTES):
+    step = copier(source, target)
+    with ThreadPoolExecutor(1, thread_name_prefix="hash") as beside:
+        while length := step():
             if hashed:
-                hashed.result()  # one chunk ahead at most: memory stays at two
-            hashed = beside.submit(digest.update, data)
-            write(data)
-            moved += len(data)
+                hashed.result()  # one step ahead at most: there is one buffer
+            hashed = beside.submit(take, moved, length)
+            moved += length
             if progress:
-                progress(len(data))
+                progress(length)
+        if hashed:
+            hashed.result()
     return moved, digest.digest()
 
 
-def copy_all(source: int, target: int) -> None:
-    """Copy the open file `source` to `target` inside the kernel where it can."""
-    if hasattr(os, "copy_file_range"):
-        try:
-            while os.copy_file_range(source, target, 1 << 30):
-                pass
-            return
-        except OSError:
-            os.lseek(source, 0, os.SEEK_SET)
-            os.ftruncate(target, 0)
-            os.lseek(target, 0, os.SEEK_SET)
-    while data := os.read(source, CHUNK_BYTES):
+def copier(source: int, target: int) -> Callable[[], int]:
+    """A function that copies the next chunk and says how many bytes it had: 0 at the end."""
+    in_kernel = hasattr(os, "copy_file_range")
+
+    def step() -> int:
+        nonlocal in_kernel
+        if in_kernel:
+            try:
+                return os.copy_file_range(source, target, _CHUNK)
+            except OSError as error:
+                if error.errno not in _NOT_IN_KERNEL:
+                    raise
+                in_kernel = False
+        data = os.read(source, _CHUNK)
         write_all(target, data)
+        return len(data)
+
+    return step

@@ -85,7 +85,7 @@ class LocalStore:
             with suppress(_Taken):
                 if self._parents_clear(key):
                     opened = self._open_at(f"{self.base}/{key}", key)
-        if opened is None and os.path.isdir(self._keys):
+        if opened is None and os.access(self._keys, os.F_OK):
             opened = self._open_at(f"{self._keys}/{escaped(key)}", key)
         if opened is None:
             raise NotThere if self.present() else StoreMissing
@@ -176,7 +176,7 @@ class LocalStore:
     def _locate(self, key: str) -> tuple[str, os.stat_result | None]:
         """Where the key is, with its status; or, with None, where it would go."""
         place = self._ordinary_place(key)
-        if place and (place[1] or not os.path.isdir(self._keys)):
+        if place and (place[1] or not os.access(self._keys, os.F_OK)):
             return place
         aside = f"{self._keys}/{escaped(key)}"
         try:

@@ -35,7 +35,8 @@ def info_of(
 ) -> ObjectInfo:
     """What a file's status says of the object, and what else is known."""
     modified = datetime.fromtimestamp(status.st_mtime, UTC)
-    return ObjectInfo(key, status.st_size, etag_of(status), modified, content_type, sha256, metadata)
+    known = (key, status.st_size, etag_of(status), modified, content_type, sha256, metadata)
+    return tuple.__new__(ObjectInfo, known)  # as ObjectInfo(*known), in half the time: this is a listing's inner loop
 
 
 def list_tree(base: str, prefix: str, start_after: str) -> Iterator[ObjectInfo]:
@@ -102,9 +103,9 @@ def _entries(base: str, folder: str, prefix: str, start_after: str) -> Iterator[
                     if wanted and not passed:
                         found.append((key, None))
             elif (
-                key.startswith(prefix)
+                entry.is_file(follow_symlinks=False)
                 and key > start_after
-                and entry.is_file(follow_symlinks=False)
+                and key.startswith(prefix)
                 and (len(key) <= MAX_KEY_BYTES // 4 or len(key.encode()) <= MAX_KEY_BYTES)
             ):
                 found.append((key, entry))

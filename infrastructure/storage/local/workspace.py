@@ -17,13 +17,42 @@ import shutil
 import threading
 import time
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 
 _STRIPES = 64
 _ALIVE = "alive"
 _YOUNG_SECONDS = 3600
 """A folder without a lock file may be one that is just being made."""
+
+
+class _Stripe:
+    """A lock shared by the keys of one stripe. The file is opened at the first use and stays open."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._threads = threading.Lock()
+        self._fd = -1
+
+    def __enter__(self) -> None:
+        self._threads.acquire()
+        try:
+            if self._fd < 0:
+                self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            fcntl.flock(self._fd, fcntl.LOCK_EX)
+        except BaseException:
+            self._threads.release()
+            raise
+
+    def __exit__(self, *exception: object) -> None:
+        fcntl.flock(self._fd, fcntl.LOCK_UN)
+        self._threads.release()
+
+    def close(self) -> None:
+        """Give the descriptor back when nobody holds the lock."""
+        with self._threads:
+            if self._fd >= 0:
+                os.close(self._fd)
+                self._fd = -1
 
 
 class Workspace:
@@ -36,7 +65,7 @@ class Workspace:
         self._serial = itertools.count()
         self._folder = ""
         self._alive = -1
-        self._stripes: list[tuple[threading.Lock, list[int]]] = []
+        self._stripes: list[_Stripe] = []
 
     def temporary(self) -> tuple[int, str]:
         """A new unfinished file: descriptor open for writing and reading, path.
@@ -53,32 +82,18 @@ class Workspace:
             path = f"{self._prepared()}/{next(self._serial):x}"
             return os.open(path, flags, 0o666), path
 
-    @contextmanager
-    def locked(self, key: str) -> Iterator[None]:
-        """Hold the lock of the key's stripe, against threads and processes."""
+    def locked(self, key: str) -> _Stripe:
+        """The lock of the key's stripe, against threads and processes: hold it by `with`."""
         self._prepared()
-        stripe = zlib.crc32(key.encode()) % _STRIPES
-        lock, held = self._stripes[stripe]
-        with lock:
-            if not held:
-                held.append(
-                    os.open(f"{self._internal}/locks/{stripe:02d}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-                )
-            fcntl.flock(held[0], fcntl.LOCK_EX)
-            try:
-                yield
-            finally:
-                fcntl.flock(held[0], fcntl.LOCK_UN)
+        return self._stripes[zlib.crc32(key.encode()) % _STRIPES]
 
     def close(self) -> None:
         """Give back the folder and the descriptors; the next use takes them again."""
         with self._setup:
             if self._pid != os.getpid():
                 return
-            for lock, held in self._stripes:
-                with lock:
-                    while held:
-                        os.close(held.pop())
+            for stripe in self._stripes:
+                stripe.close()
             shutil.rmtree(self._folder, ignore_errors=True)
             os.close(self._alive)
             self._pid = 0
@@ -93,7 +108,7 @@ class Workspace:
                     with suppress(FileExistsError):
                         os.mkdir(folder)
                 self._sweep()
-                self._stripes = [(threading.Lock(), []) for _ in range(_STRIPES)]
+                self._stripes = [_Stripe(f"{self._internal}/locks/{number:02d}") for number in range(_STRIPES)]
                 self._folder, self._alive = self._new_folder()
                 self._pid = os.getpid()
         return self._folder

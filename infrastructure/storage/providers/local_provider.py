@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from domain.errors import (
@@ -32,7 +32,7 @@ from domain.storage import (
 from domain.streams import ObjectReader, ObjectWriter
 from infrastructure.storage.local.errors import store_error, store_missing
 from infrastructure.storage.local.layout import INTERNAL
-from infrastructure.storage.local.pump import copy_all, pump, write_all
+from infrastructure.storage.local.pump import copier, pump, write_all
 from infrastructure.storage.local.records import Record
 from infrastructure.storage.local.store import ConditionFailed, LocalStore, NotThere, OpenObject, StoreMissing
 from infrastructure.storage.local.tree import etag_of, info_of
@@ -48,11 +48,9 @@ class LocalSettings(ProviderSettings):
     """The settings of `LocalProvider`."""
 
     base_path: Path
-    """The folder of the objects. The first write makes it."""
+    """The folder of the objects; `connect` or the first write makes it."""
     durable: bool = True
     """Whether a write returns only when it would outlive a power cut. False leaves the flush to the system."""
-    create_base_path: bool = False
-    """Whether `connect` already makes the folder."""
 
 
 class LocalProvider(IStorageProvider):
@@ -83,13 +81,13 @@ class LocalProvider(IStorageProvider):
         """What `from_env` takes where the environment says nothing: a folder among the user's data."""
         from platformdirs import user_data_path
 
-        return {"base_path": user_data_path("lading", appauthor=False) / "storage", "create_base_path": True}
+        return {"base_path": user_data_path("lading", appauthor=False) / "storage"}
 
     # -- life
 
     def connect(self) -> None:
         with self._errors("open the store"):
-            if self._settings.create_base_path and self._bucket is None:
+            if self._bucket is None:
                 self._store.make()
             if not self._store.present():
                 raise StoreMissing
@@ -172,8 +170,11 @@ class LocalProvider(IStorageProvider):
         check_key(remote_path, provider=self.name)
         with self._errors("read", remote_path):
             opened = self._store.open(remote_path)
-        with _File(opened.fd, lambda: self._errors("read", remote_path)) as source, ReplacementFile(local_path) as file:
-            moved, digest = pump(source.read, file.write, opened.status.st_size, progress)
+        with _File(opened.fd, lambda: self._errors("read", remote_path)), ReplacementFile(local_path) as file:
+            try:
+                moved, digest = pump(opened.fd, file.fileno(), opened.status.st_size, progress)
+            except OSError as error:
+                raise file.error(error) from error
             self._check_unchanged(opened, remote_path)
             info = _full_info(remote_path, opened.status, opened.record)
             if moved != info.size or digest != (opened.record.sha256 or digest):
@@ -230,9 +231,10 @@ class LocalProvider(IStorageProvider):
         with LocalSource(local_path) as source, self._errors("write", remote_path):
             fd, temporary = self._store.temporary()
             try:
-                _, digest = pump(source.read, lambda data: write_all(fd, data), source.size, progress)
-                source.check_unchanged()
-                return self._publish(fd, temporary, remote_path, record._replace(sha256=digest), condition)
+                moved, digest = pump(source.fileno(), fd, source.size, progress)
+                source.check_unchanged(moved)
+                record = Record(digest, record.content_type, record.metadata)
+                return self._publish(fd, temporary, remote_path, record, condition)
             except BaseException:
                 self._store.discard(fd, temporary)
                 raise
@@ -251,7 +253,9 @@ class LocalProvider(IStorageProvider):
             with self._errors("write", destination):
                 fd, temporary = self._store.temporary()
                 try:
-                    copy_all(opened.fd, fd)
+                    step = copier(opened.fd, fd)
+                    while step():
+                        pass
                     self._check_unchanged(opened, source)
                     return self._publish(fd, temporary, destination, record, condition)
                 except BaseException:
@@ -290,19 +294,41 @@ class LocalProvider(IStorageProvider):
 
     # -- errors
 
-    @contextmanager
-    def _errors(self, doing: str, key: str | None = None) -> Iterator[None]:
-        try:
-            yield
-        except StoreMissing:
-            raise store_missing(self._store.base, self._bucket, provider=self.name) from None
-        except NotThere:
-            raise ObjectNotFound(
-                f"there is no object {shortened(key or '')!r} in {self._store.base}", provider=self.name, key=key
-            ) from None
-        except OSError as error:
+    def _errors(self, doing: str, key: str | None = None) -> _Translated:
+        return _Translated(self, doing, key)
+
+    def _translate(self, error: BaseException | None, doing: str, key: str | None) -> StorageError | None:
+        base = self._store.base
+        if isinstance(error, StoreMissing):
+            return store_missing(base, self._bucket, provider=self.name)
+        if isinstance(error, NotThere):
+            return ObjectNotFound(f"there is no object {shortened(key or '')!r} in {base}", provider=self.name, key=key)
+        if isinstance(error, OSError):
             what = f"can't {doing} {shortened(key)!r}" if key else f"can't {doing}"
-            raise store_error(error, f"{what} in {self._store.base}", provider=self.name, key=key) from error
+            return store_error(error, f"{what} in {base}", provider=self.name, key=key)
+        return None
+
+
+class _Translated:
+    """In its block what the store says becomes the port's errors. A class, for a generator takes three times as long."""
+
+    __slots__ = ("_doing", "_key", "_provider")
+
+    def __init__(self, provider: LocalProvider, doing: str, key: str | None) -> None:
+        self._provider = provider
+        self._doing = doing
+        self._key = key
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None:
+            translated = self._provider._translate(error, self._doing, self._key)
+            if translated:
+                raise translated from error
 
 
 class _File:

@@ -16,6 +16,7 @@ MAX_METADATA_BYTES = 2048
 RESERVED_METADATA = frozenset({"sha256"})
 """Names under which Lading keeps its own facts beside the user's."""
 
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _METADATA_NAME = re.compile(r"[a-z0-9-]+")
 # RFC 9110 media type with optional parameters; anything else could smuggle a header or break a signature.
 _CONTENT_TYPE = re.compile(
@@ -47,6 +48,20 @@ def check_key(key: str, *, provider: str | None = None) -> str:
                 key=key,
             )
     return key
+
+
+def check_bucket_name(name: str, *, provider: str | None = None) -> str:
+    """Return `name` if it can be a bucket's on every provider: 3 to 63 of a-z, 0-9, '.' and '-'.
+
+    Raises:
+        InvalidRequest: it can't.
+    """
+    if not _BUCKET.fullmatch(name) or ".." in name:
+        raise InvalidRequest(
+            f"{shortened(name)!r} is no bucket name: 3 to 63 of a-z, 0-9, '.' and '-', a letter or digit at both ends",
+            provider=provider,
+        )
+    return name
 
 
 def check_metadata(metadata: Mapping[str, str] | None, *, provider: str | None = None) -> dict[str, str]:

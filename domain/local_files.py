@@ -8,6 +8,7 @@ import itertools
 import os
 import stat
 import time
+from contextlib import AbstractContextManager, suppress
 from types import TracebackType
 from typing import Self
 
@@ -116,6 +117,17 @@ class LocalSource:
         os.close(self._fd)
 
 
+class _LocalErrors(AbstractContextManager[None]):
+    def __init__(self, shown: str) -> None:
+        self._shown = shown
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, OSError):
+            raise local_error(error, self._shown, "write") from error
+
+
 class ReplacementFile:
     """A file that takes the place of `path` when it is committed, in one step; until then `path` stays as it was.
 
@@ -153,8 +165,10 @@ class ReplacementFile:
             except FileNotFoundError:
                 os.makedirs(folder, exist_ok=True)
                 self._fd = os.open(self._part, flags, 0o666)
-            # Held as long as the part is being written: `sweep_parts` leaves it alone.
-            fcntl.flock(self._fd, fcntl.LOCK_EX)
+            # Held as long as the part is being written: `sweep_parts` leaves it alone. A file system without locks
+            # has no sweep either.
+            with suppress(OSError):
+                fcntl.flock(self._fd, fcntl.LOCK_EX)
             if mode:
                 os.fchmod(self._fd, stat.S_IMODE(mode))
         except OSError as error:
@@ -164,26 +178,23 @@ class ReplacementFile:
     def write(self, data: bytes | memoryview) -> None:
         """Take all of `data`."""
         view = memoryview(data)
-        try:
+        with self.errors:
             while view:
                 view = view[os.write(self._fd, view) :]
-        except OSError as error:
-            raise self.error(error) from error
 
     def fileno(self) -> int:
         """The descriptor, open for reading and writing, for whoever writes by other means than `write`."""
         return self._fd
 
-    def error(self, error: OSError) -> StorageError:
-        """The sentence for an error of writing by other means."""
-        return local_error(error, self._shown, "write")
+    @property
+    def errors(self) -> AbstractContextManager[None]:
+        """In its block, which may be entered any number of times, an `OSError` becomes the sentence about this file."""
+        return _LocalErrors(self._shown)
 
     def commit(self) -> None:
         """Put the file in its place."""
-        try:
+        with self.errors:
             os.rename(self._part, self._path)
-        except OSError as error:
-            raise self.error(error) from error
         self._open = False
         os.close(self._fd)
 

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Self
 
-from domain.errors import ObjectNotFound, StorageError, UnsupportedOperation
+from domain.errors import BucketNotFound, ObjectNotFound, StorageError, StoreUnavailable, UnsupportedOperation
 from domain.local_files import CHUNK_BYTES, LocalSource, ReplacementFile
 from domain.media_types import content_type_of_upload
 from domain.objects import ByteRange, Capabilities, ObjectInfo, Progress, StorageLocation, WriteCondition
@@ -312,7 +312,7 @@ class IStorageProvider(ABC):
         One failure does not stop the others. Memory does not grow with the number of keys.
 
         Returns:
-            What could not be deleted, each error with its `key`; empty where all went well.
+            What could not be deleted, an error for each, with its `key` if it can be one; empty where all went well.
 
         Raises:
             BucketNotFound, StoreUnavailable: the store as a whole can't do it; some keys may be gone.
@@ -321,9 +321,9 @@ class IStorageProvider(ABC):
         for key in keys:
             try:
                 self.delete(key)
+            except (BucketNotFound, StoreUnavailable):
+                raise
             except StorageError as error:
-                if error.key is None:
-                    raise
                 failures.append(error)
         return failures
 

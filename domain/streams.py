@@ -64,6 +64,8 @@ class ObjectReader(io.RawIOBase):
         Raises:
             ContentCorrupted: at the end, where the bytes are not those that were stored.
         """
+        if self.closed:
+            raise ValueError("read of a closed reader")  # its descriptor may be another file's by now
         if size is None or size < 0:
             size = self._left
         parts: list[bytes] = []
@@ -139,8 +141,12 @@ class ObjectWriter(ABC):
         if not self._open:
             raise ValueError("write to a closed writer")
         view = memoryview(data).cast("B")
+        try:
+            self._append(view)
+        except BaseException:
+            self.abort()  # part of it may be written: there is nothing left that could be committed
+            raise
         self._hash.update(view)
-        self._append(view)
         self._size += len(view)
         return len(view)
 

@@ -10,6 +10,7 @@ import errno
 import hashlib
 import os
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 from domain.objects import Progress
 
@@ -28,35 +29,41 @@ def write_all(fd: int, data: bytes | memoryview) -> None:
             view = view[os.write(fd, view) :]
 
 
-def pump(source: int, target: int, size: int, progress: Progress | None = None) -> tuple[int, bytes]:
+def pump(
+    source: int, target: int, size: int, progress: Progress | None, errors: AbstractContextManager[None]
+) -> tuple[int, bytes]:
     """Copy the open file `source`, from where it stands to its end, to the empty open file `target`.
 
     Args:
         size: bytes expected; a hint only.
         target: open for reading and writing.
+        errors: entered around each step, but not around `progress`, whose errors are the caller's own.
 
     Returns:
         The number of bytes moved and their SHA-256 digest (32 bytes).
 
     Raises:
-        OSError.
+        Whatever `errors` makes of an `OSError`.
     """
     if size < _CHUNK:
         # One byte more than expected is asked for, and no more: the answer shows the end without another call, and a
         # buffer of a whole chunk would cost more than a small file.
-        data = os.read(source, size + 1)
-        if len(data) <= size:
-            write_all(target, data)
+        with errors:
+            data = os.read(source, size + 1)
             if len(data) == size:
-                if progress:
-                    progress(size)
-                return size, hashlib.sha256(data, usedforsecurity=False).digest()
-        os.lseek(source, 0, os.SEEK_SET)
-        os.lseek(target, 0, os.SEEK_SET)
-    return _pump_large(source, target, progress)
+                write_all(target, data)
+            else:
+                os.lseek(source, 0, os.SEEK_SET)
+        if len(data) == size:
+            if progress:
+                progress(size)
+            return size, hashlib.sha256(data, usedforsecurity=False).digest()
+    return _pump_large(source, target, progress, errors)
 
 
-def _pump_large(source: int, target: int, progress: Progress | None) -> tuple[int, bytes]:
+def _pump_large(
+    source: int, target: int, progress: Progress | None, errors: AbstractContextManager[None]
+) -> tuple[int, bytes]:
     from concurrent.futures import Future, ThreadPoolExecutor
 
     digest = hashlib.sha256(usedforsecurity=False)
@@ -74,15 +81,17 @@ def _pump_large(source: int, target: int, progress: Progress | None) -> tuple[in
     hashed: Future[None] | None = None
     step = copier(source, target)
     with ThreadPoolExecutor(1, thread_name_prefix="hash") as beside:
-        while length := step():
-            if hashed:
-                hashed.result()  # one step ahead at most: there is one buffer
+        while True:
+            with errors:
+                length = step()
+                if hashed:
+                    hashed.result()  # one step ahead at most: there is one buffer
+            if not length:
+                break
             hashed = beside.submit(take, moved, length)
             moved += length
             if progress:
                 progress(length)
-        if hashed:
-            hashed.result()
     return moved, digest.digest()
 
 

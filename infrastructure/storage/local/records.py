@@ -6,11 +6,11 @@ mtime in ns (8), SHA-256 (32), big-endian, then a JSON tail where there is user 
 Short on purpose: 49 bytes fit into an ext4 inode, a JSON text would cost every file a 4 KiB block of its own.
 
 Size and mtime say which state of the file the record is about. A file that was edited in place since has its own
-content: its SHA-256 is then unknown, the rest still holds.
+content: its SHA-256 is then unknown, type and metadata still hold.
 
 Where extended attributes are missing (macOS, some network file systems) or full, the record is a file
 `.lading/records/<2 hex>/<key's hash>-<size>-<mtime>`, written before the rename: a name that only the new state of the
-file has, so that a reader never joins old bytes with a new record.
+file has, so that a reader never joins old bytes with a new record. Of a file that was edited in place it knows nothing.
 """
 
 from __future__ import annotations
@@ -47,7 +47,11 @@ NOTHING = Record()
 
 
 def save(record: Record, fd: int, stat: os.stat_result, records: str, key: str) -> None:
-    """Keep `record` for the open file `fd`, whose size and mtime are `stat`'s and stay so."""
+    """Keep `record` for the open file `fd`, whose size and mtime are `stat`'s and stay so.
+
+    Raises:
+        OSError.
+    """
     packed = _HEAD.pack(_VERSION, stat.st_size, stat.st_mtime_ns, record.sha256 or _UNKNOWN)
     if record.content_type or record.metadata:
         tail = {"content_type": record.content_type, "metadata": dict(record.metadata)}
@@ -85,7 +89,7 @@ def load(fd: int, stat: os.stat_result, records: str, key: str) -> Record:
         tail = json.loads(packed[_HEAD.size :]) if len(packed) > _HEAD.size else {}
     except (struct.error, ValueError):
         return NOTHING
-    if version != _VERSION:
+    if version != _VERSION or not isinstance(tail, dict):
         return NOTHING
     current = (size, mtime_ns) == (stat.st_size, stat.st_mtime_ns)
     return Record(

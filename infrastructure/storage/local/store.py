@@ -9,9 +9,11 @@ import errno
 import fcntl
 import os
 import stat
+import sys
 import time
+import unicodedata
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 
 from domain.objects import ObjectInfo, WriteCondition
@@ -24,7 +26,7 @@ from infrastructure.storage.local.workspace import Workspace
 # What an open or a rename says where another key, a folder or a link has the place.
 _TAKEN = frozenset({errno.EISDIR, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EEXIST, errno.ENOTEMPTY})
 _ABSENT = frozenset({errno.ENOENT, errno.ENXIO})
-_PATIENCE = 20
+_PATIENCE = 1000
 _FULL_FLUSH = getattr(fcntl, "F_FULLFSYNC", None)
 
 
@@ -61,10 +63,11 @@ class LocalStore:
         self.base = base
         self._durable = durable
         self._create = create
-        internal = f"{base}/{INTERNAL}"
-        self._keys = f"{internal}/keys"
-        self._records = f"{internal}/records"
-        self.workspace = Workspace(internal)
+        self.internal = f"{base}/{INTERNAL}"
+        self._keys = f"{self.internal}/keys"
+        self._records = f"{self.internal}/records"
+        self._folding: bool | None = None
+        self.workspace = Workspace(self.internal)
 
     # -- the folder
 
@@ -83,8 +86,9 @@ class LocalStore:
         opened = None
         if is_ordinary(key):
             with suppress(_Taken):
-                if self._parents_clear(key):
-                    opened = self._open_at(f"{self.base}/{key}", key)
+                path = f"{self.base}/{key}"
+                if self._parents_clear(key) and self._spelled(path):
+                    opened = self._open_at(path, key)
         if opened is None and os.access(self._keys, os.F_OK):
             opened = self._open_at(f"{self._keys}/{escaped(key)}", key)
         if opened is None:
@@ -109,7 +113,12 @@ class LocalStore:
         if not stat.S_ISREG(status.st_mode):
             os.close(fd)
             return None
-        return OpenObject(fd, path, status, records.load(fd, status, self._records, key))
+        record = records.load(fd, status, self._records, key)
+        if record is records.NOTHING and not os.fstat(fd).st_nlink:
+            # Replaced between the two steps, and its record with it: the object is another one now.
+            os.close(fd)
+            return self._open_at(path, key)
+        return OpenObject(fd, path, status, record)
 
     # -- writing
 
@@ -136,9 +145,18 @@ class LocalStore:
         os.utime(fd, ns=(now, now))
         status = os.fstat(fd)
         records.save(record, fd, status, self._records, key)
+        try:
+            return self._publish(fd, temporary, key, status, condition)
+        except BaseException:
+            records.forget(status, self._records, key)
+            raise
+
+    def _publish(
+        self, fd: int, temporary: str, key: str, status: os.stat_result, condition: WriteCondition | None
+    ) -> os.stat_result:
         if self._durable:
             _flush(fd)
-        with self.workspace.locked(key):
+        with self._locked(key):
             path, replaced = self._locate(key)
             if condition:
                 found = etag_of(replaced) if replaced else None
@@ -163,7 +181,7 @@ class LocalStore:
             raise StoreMissing
         if self._locate(key)[1] is None:
             return
-        with self.workspace.locked(key):
+        with self._locked(key):
             # Twice, where a person put a file beside a key kept aside.
             while True:
                 path, status = self._locate(key)
@@ -172,6 +190,10 @@ class LocalStore:
                 os.unlink(path)
                 records.forget(status, self._records, key)
                 self._prune(os.path.dirname(path))
+
+    def _locked(self, key: str) -> AbstractContextManager[None]:
+        # Where two keys may mean one file, they need one lock.
+        return self.workspace.locked(unicodedata.normalize("NFC", key).casefold() if self._folds() else key)
 
     def _locate(self, key: str) -> tuple[str, os.stat_result | None]:
         """Where the key is, with its status; or, with None, where it would go."""
@@ -199,7 +221,9 @@ class LocalStore:
             if error.errno not in _TAKEN:
                 raise
             return None
-        return None if status and not stat.S_ISREG(status.st_mode) else (path, status)
+        if status and not (stat.S_ISREG(status.st_mode) and self._spelled(path)):
+            return None
+        return path, status
 
     def _parents_clear(self, key: str) -> bool:
         """Whether the folders on the way to the key are all there.
@@ -211,11 +235,25 @@ class LocalStore:
         for name in key.split("/")[:-1]:
             path = f"{path}/{name}"
             try:
-                if not stat.S_ISDIR(os.lstat(path).st_mode):
+                if not stat.S_ISDIR(os.lstat(path).st_mode) or not self._spelled(path):
                     raise _Taken
             except FileNotFoundError:
                 return False
+            except OSError as error:
+                if error.errno not in _TAKEN:
+                    raise
+                raise _Taken from error
         return True
+
+    def _folds(self) -> bool:
+        """Whether the file system takes `A` for `a`, or one normal form of `é` for the other, as macOS does."""
+        if self._folding is None and os.path.lexists(self.internal):
+            self._folding = sys.platform == "darwin" or os.path.lexists(f"{self.base}/{INTERNAL.upper()}")
+        return bool(self._folding)
+
+    def _spelled(self, path: str) -> bool:
+        """Whether what is at `path` has exactly this name: on a file system that folds, another one answers to it."""
+        return not self._folds() or os.path.basename(path) in os.listdir(os.path.dirname(path))
 
     def _place(self, temporary: str, path: str, key: str) -> str:
         """Rename the unfinished file to `path`, or aside where the place has been taken meanwhile; where it is now."""
@@ -231,6 +269,8 @@ class LocalStore:
                 path = f"{self._keys}/{escaped(key)}"
             try:
                 self._make_folders(os.path.dirname(path))
+            except FileNotFoundError:
+                continue  # pruned between two steps
             except NotADirectoryError:
                 path = f"{self._keys}/{escaped(key)}"
         os.rename(temporary, path)
@@ -244,7 +284,7 @@ class LocalStore:
             try:
                 os.mkdir(made)
             except FileExistsError:
-                if not stat.S_ISDIR(os.lstat(made).st_mode):
+                if not (stat.S_ISDIR(os.lstat(made).st_mode) and self._spelled(made)):
                     raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), made) from None
             else:
                 if self._durable:

@@ -17,7 +17,7 @@ import shutil
 import threading
 import time
 import zlib
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 
 _STRIPES = 64
 _ALIVE = "alive"
@@ -25,7 +25,7 @@ _YOUNG_SECONDS = 3600
 """A folder without a lock file may be one that is just being made."""
 
 
-class _Stripe:
+class _Stripe(AbstractContextManager[None]):
     """A lock shared by the keys of one stripe. The file is opened at the first use and stays open."""
 
     def __init__(self, path: str) -> None:
@@ -88,10 +88,13 @@ class Workspace:
         return self._stripes[zlib.crc32(key.encode()) % _STRIPES]
 
     def close(self) -> None:
-        """Give back the folder and the descriptors; the next use takes them again."""
+        """Give back the folder and the descriptors; the next use takes them again. Unfinished files keep them here."""
         with self._setup:
             if self._pid != os.getpid():
                 return
+            with suppress(FileNotFoundError):
+                if os.listdir(self._folder) != [_ALIVE]:
+                    return
             for stripe in self._stripes:
                 stripe.close()
             shutil.rmtree(self._folder, ignore_errors=True)

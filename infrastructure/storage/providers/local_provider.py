@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from domain.errors import (
     ContentCorrupted,
-    InvalidRequest,
     ObjectNotFound,
     PreconditionFailed,
     RangeNotSatisfiable,
     StorageError,
 )
-from domain.keys import check_content_type, check_key, check_metadata, shortened
+from domain.keys import check_bucket_name, check_content_type, check_key, check_metadata, shortened
 from domain.local_files import LocalSource, ReplacementFile
 from domain.media_types import content_type_of_upload, guess_content_type
 from domain.storage import (
@@ -38,7 +37,6 @@ from infrastructure.storage.local.store import ConditionFailed, LocalStore, NotT
 from infrastructure.storage.local.tree import etag_of, info_of
 from infrastructure.storage.provider_settings import EnvironmentNames, ProviderSettings, parse_settings
 
-_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _DEFAULTS = Capabilities(
     create_if_absent=True, create_if_absent_multipart=True, replace_if_unchanged=True, buckets=True, fork_safe=True
 )
@@ -106,11 +104,12 @@ class LocalProvider(IStorageProvider):
     def for_bucket(self, bucket: str) -> LocalProvider:
         if not self._capabilities.buckets:
             raise self.unsupported("other buckets")
-        if not _BUCKET.fullmatch(bucket):
-            raise InvalidRequest(f"{bucket!r} is no bucket name: 3 to 63 of a-z, 0-9, '.' and '-'", provider=self.name)
+        check_bucket_name(bucket, provider=self.name)
         return _restore(type(self), self._settings.model_dump(), bucket)
 
     def create_bucket(self) -> None:
+        if not self._capabilities.buckets:
+            raise self.unsupported("making buckets")
         with self._errors("make the bucket"):
             self._store.make()
 
@@ -171,10 +170,7 @@ class LocalProvider(IStorageProvider):
         with self._errors("read", remote_path):
             opened = self._store.open(remote_path)
         with _File(opened.fd, lambda: self._errors("read", remote_path)), ReplacementFile(local_path) as file:
-            try:
-                moved, digest = pump(opened.fd, file.fileno(), opened.status.st_size, progress)
-            except OSError as error:
-                raise file.error(error) from error
+            moved, digest = pump(opened.fd, file.fileno(), opened.status.st_size, progress, file.errors)
             self._check_unchanged(opened, remote_path)
             info = _full_info(remote_path, opened.status, opened.record)
             if moved != info.size or digest != (opened.record.sha256 or digest):
@@ -228,13 +224,16 @@ class LocalProvider(IStorageProvider):
     ) -> ObjectInfo:
         content_type = content_type or content_type_of_upload(remote_path, os.fspath(local_path))
         record = self._accepted(remote_path, content_type, metadata, condition)
-        with LocalSource(local_path) as source, self._errors("write", remote_path):
-            fd, temporary = self._store.temporary()
+        errors = self._errors("write", remote_path)
+        with LocalSource(local_path) as source:
+            with errors:
+                fd, temporary = self._store.temporary()
             try:
-                moved, digest = pump(source.fileno(), fd, source.size, progress)
+                moved, digest = pump(source.fileno(), fd, source.size, progress, errors)
                 source.check_unchanged(moved)
                 record = Record(digest, record.content_type, record.metadata)
-                return self._publish(fd, temporary, remote_path, record, condition)
+                with errors:
+                    return self._publish(fd, temporary, remote_path, record, condition)
             except BaseException:
                 self._store.discard(fd, temporary)
                 raise
@@ -309,18 +308,13 @@ class LocalProvider(IStorageProvider):
         return None
 
 
-class _Translated:
+class _Translated(AbstractContextManager[None]):
     """In its block what the store says becomes the port's errors. A class, for a generator takes three times as long."""
-
-    __slots__ = ("_doing", "_key", "_provider")
 
     def __init__(self, provider: LocalProvider, doing: str, key: str | None) -> None:
         self._provider = provider
         self._doing = doing
         self._key = key
-
-    def __enter__(self) -> None:
-        return None
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

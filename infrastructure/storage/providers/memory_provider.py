@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from domain.errors import BucketNotFound, ObjectNotFound, PreconditionFailed, RangeNotSatisfiable
-from domain.keys import check_content_type, check_key, check_metadata, shortened
+from domain.keys import check_bucket_name, check_content_type, check_key, check_metadata, shortened
 from domain.media_types import guess_content_type
 from domain.storage import ByteRange, Capabilities, IStorageProvider, ObjectInfo, StorageLocation, WriteCondition
 from domain.streams import ObjectReader, ObjectWriter
@@ -74,11 +74,14 @@ class MemoryProvider(IStorageProvider):
     def for_bucket(self, bucket: str) -> MemoryProvider:
         if not self._capabilities.buckets:
             raise self.unsupported("other buckets")
+        check_bucket_name(bucket, provider=self.name)
         other = object.__new__(type(self))
         other._server, other._capabilities, other._bucket = self._server, self._capabilities, bucket
         return other
 
     def create_bucket(self) -> None:
+        if not self._capabilities.buckets:
+            raise self.unsupported("making buckets")
         with self._server.lock:
             self._server.buckets.setdefault(self._bucket, {})
 
@@ -88,7 +91,8 @@ class MemoryProvider(IStorageProvider):
     # -- reading
 
     def head(self, key: str) -> ObjectInfo:
-        return self._stored(key).info
+        info = self._stored(key).info
+        return info._replace(metadata=dict(info.metadata or {}))
 
     def open_reader(
         self, key: str, *, byte_range: ByteRange | None = None, if_match: str | None = None

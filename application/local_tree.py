@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from domain.errors import LocalFileError
+from domain.keys import MAX_KEY_BYTES, shortened
 from domain.local_files import PART_PREFIX, local_error, printable_path
 
 
@@ -35,6 +36,8 @@ def scan(folder: str) -> Iterator[LocalFile]:
 
 
 def _scan(folder: str, relative: str, above: tuple[tuple[int, int], ...]) -> Iterator[LocalFile]:
+    if len(relative) > MAX_KEY_BYTES:
+        raise LocalFileError(f"the path {shortened(relative)!r} is too long for a key; shorten it and run this again")
     try:
         status = os.stat(folder)
         identity = (status.st_dev, status.st_ino)

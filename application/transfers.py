@@ -26,7 +26,7 @@ from domain.errors import (
     StoreUnavailable,
 )
 from domain.keys import check_key
-from domain.local_files import CHUNK_BYTES, LocalSource, printable_path, sweep_parts
+from domain.local_files import CHUNK_BYTES, LocalSource, local_error, printable_path, sweep_parts
 from domain.storage import IStorageProvider, ObjectInfo, WriteCondition
 from domain.transfer import Direction, TransferAction, TransferObserver, TransferPlan, TransferReport
 
@@ -101,7 +101,9 @@ def plan_download(provider: IStorageProvider, remote: str, local: str, *, compar
             path = local_path_of(local, remote.rsplit("/", 1)[-1]) if into else local
             return _download(provider, [(path, info)], compare)
     prefix = folder_prefix(remote)
-    found = [(local_path_of(local, info.key[len(prefix) :]), info) for info in provider.list_objects(prefix)]
+    # An empty object `runs/` is how some programs mark a folder: there is nothing in it to fetch.
+    objects = (info for info in provider.list_objects(prefix) if info.size or not info.key.endswith("/"))
+    found = [(local_path_of(local, info.key[len(prefix) :]), info) for info in objects]
     if not found:
         raise ObjectNotFound(
             f"there is nothing at or under {remote!r} in {provider.describe().url}; 'storage list' shows what there is",
@@ -135,8 +137,6 @@ def refuse_existing(plan: TransferPlan) -> None:
 
 
 def _download(provider: IStorageProvider, found: list[tuple[str, ObjectInfo]], compare: bool) -> TransferPlan:
-    for folder in {os.path.dirname(path) for path, _ in found}:
-        sweep_parts(folder)
     if not compare:
         actions = [TransferAction(path, info.key, info.size, "asked for") for path, info in found]
         return TransferPlan(Direction.DOWNLOAD, actions)
@@ -169,6 +169,8 @@ def _size_of(path: str) -> int | None:
         return os.stat(path).st_size
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError as error:
+        raise local_error(error, printable_path(path), "read") from error
 
 
 def _sha256_of_file(path: str) -> str:
@@ -220,6 +222,9 @@ def apply(
     Args:
         content_type, metadata, condition: for every object of an upload.
     """
+    if plan.direction is Direction.DOWNLOAD:
+        for folder in {os.path.dirname(action.path) for action in plan.actions}:
+            sweep_parts(folder)
     processes = worth_processes(plan.actions) if provider.capabilities.fork_safe else 1
     # From another process the bytes are told with the files that they make up.
     progress = observer.moved if observer and processes == 1 else None

@@ -83,12 +83,17 @@ def in_processes(
     os.close(fill)
     pids: dict[int, int] = {}
 
+    told, asked_to_stop = 0, False
+
     def hear(answers: int) -> bool:
+        nonlocal told, asked_to_stop
         heard = _receive(answers)
         if heard is None:
             return False
         start, count, failures, trace = heard
+        told += count
         if not done(Outcome(actions[start : start + count], failures)):
+            asked_to_stop = True
             _interrupt(pids.values())
         if trace:
             raise WorkerDied(trace)
@@ -97,11 +102,16 @@ def in_processes(
     try:
         for _ in range(processes):
             answers, speak = os.pipe()
-            pid = os.fork()
-            if not pid:
-                _work(actions, size, tickets, speak, move, close)
+            # An interrupt between the fork and the child's own handler would make a second parent of it.
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+            try:
+                pid = os.fork()
+                if not pid:
+                    _work(actions, size, tickets, speak, move, close)
+                pids[answers] = pid
+            finally:
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
             os.close(speak)
-            pids[answers] = pid
         while pids:
             for ready in select.select(list(pids), [], [])[0]:
                 if not hear(ready):
@@ -109,12 +119,17 @@ def in_processes(
                     _, status = os.waitpid(pids.pop(ready), 0)
                     if status:
                         raise WorkerDied(f"it ended with status {os.waitstatus_to_exitcode(status)}")
+        if told < len(actions) and not asked_to_stop:
+            raise WorkerDied(f"{len(actions) - told:,} files were not told of")
     finally:
         os.close(tickets)
         _interrupt(pids.values())
         for answers, pid in pids.items():
-            while hear(answers):
-                pass
+            # What went wrong first is what is raised; here all that counts is that each process ends.
+            heard = True
+            while heard:
+                with suppress(Exception):
+                    heard = hear(answers)
             os.close(answers)
             os.waitpid(pid, 0)
 
@@ -138,6 +153,7 @@ def _work(
         # An interrupt ends the work between two files; a parent that is gone ends it at the next answer.
         signal.signal(signal.SIGINT, stop)
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         start, trace = 0, ""
         while not stopped and not trace and (ticket := os.read(tickets, _TICKET.size)):
             (start,) = _TICKET.unpack(ticket)
@@ -156,6 +172,8 @@ def _work(
             message = pickle.dumps((start, count, failures, trace))
             _write(speak, _LENGTH.pack(len(message)) + message)
         close()
+    except BaseException:
+        os._exit(70)
     finally:
         os._exit(0)
 

@@ -93,7 +93,7 @@ class StorageConfig:
             ConfigurationError: the provider is unknown, or only half of a credential is there.
         """
         known = StorageProviderFactory.get_registered_providers()
-        if self.storage_provider.lower() not in known:
+        if self.storage_provider.strip().lower() not in known:
             raise ConfigurationError(f"there is no provider {self.storage_provider!r}; known are {', '.join(known)}")
         if (self.access_key_id is None) != (self.secret_access_key is None):
             raise ConfigurationError("half a credential: access_key_id and secret_access_key go together")

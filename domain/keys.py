@@ -50,6 +50,21 @@ def check_key(key: str, *, provider: str | None = None) -> str:
     return key
 
 
+def check_prefix(prefix: str, *, provider: str | None = None) -> str:
+    """Return `prefix` if a key can start with it, or be compared with it: any text that is UTF-8, also none.
+
+    Raises:
+        InvalidRequest: it is not text, or not UTF-8.
+    """
+    if not isinstance(prefix, str):
+        raise InvalidRequest(f"a prefix is text, not {type(prefix).__name__}", provider=provider)
+    try:
+        prefix.encode()
+    except UnicodeEncodeError:
+        raise InvalidRequest(f"the prefix {prefix!r} is not valid UTF-8", provider=provider) from None
+    return prefix
+
+
 def check_bucket_name(name: str, *, provider: str | None = None) -> str:
     """Return `name` if it can be a bucket's on every provider: 3 to 63 of a-z, 0-9, '.' and '-'.
 

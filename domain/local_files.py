@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import itertools
 import os
 import stat
 import time
@@ -21,7 +20,6 @@ PART_PREFIX = ".lading-part-"
 """How the names of unfinished downloads begin; `sweep_parts` removes those that nobody writes any more."""
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-_serial = itertools.count()
 
 
 def local_error(error: OSError, path: str, doing: str) -> StorageError:
@@ -157,7 +155,7 @@ class ReplacementFile:
             raise LocalFileError(f"can't write {self._shown!r}: a path holds no NUL character") from None
         if not name:
             raise LocalFileError(f"can't write {self._shown!r}: name a file, not a folder")
-        self._part = os.path.join(folder, f"{PART_PREFIX}{os.getpid():x}-{next(_serial):x}")
+        self._part = os.path.join(folder, PART_PREFIX + os.urandom(8).hex())
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         try:
             try:
@@ -169,11 +167,12 @@ class ReplacementFile:
             # has no sweep either.
             with suppress(OSError):
                 fcntl.flock(self._fd, fcntl.LOCK_EX)
-            if mode:
-                os.fchmod(self._fd, stat.S_IMODE(mode))
         except OSError as error:
             raise local_error(error, self._shown, "write") from error
         self._open = True
+        if mode:
+            with suppress(OSError):  # a file system without modes has none to keep
+                os.fchmod(self._fd, stat.S_IMODE(mode))
 
     def write(self, data: bytes | memoryview) -> None:
         """Take all of `data`."""
@@ -207,7 +206,8 @@ class ReplacementFile:
         if self._open:
             self._open = False
             os.close(self._fd)
-            os.unlink(self._part)
+            with suppress(FileNotFoundError):
+                os.unlink(self._part)
 
 
 def sweep_parts(folder: str) -> None:
@@ -219,12 +219,13 @@ def sweep_parts(folder: str) -> None:
         return
     for part in parts:
         try:
-            fd = os.open(part, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            fd = os.open(part, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
         except OSError:
             continue
         try:
             # A part this young may be between its creation and its lock.
-            if time.time() - os.fstat(fd).st_mtime > 60:
+            status = os.fstat(fd)
+            if stat.S_ISREG(status.st_mode) and time.time() - status.st_mtime > 60:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 os.unlink(part)
         except OSError:

@@ -1,4 +1,4 @@
-"""The content type of a name, the same on every machine.
+"""The content type of a name, the same on every machine with the same Python.
 
 `mimetypes.guess_type` reads the machine's own tables, so that one file would be `image/fits` on one machine and
 unknown on the next; the table here is the interpreter's built-in one plus the formats of this field.
@@ -50,7 +50,7 @@ def guess_content_type(name: str) -> str:
     dot = name.rfind(".")
     if dot <= name.rfind("/"):
         return DEFAULT
-    return _of_suffix(name[dot:].lower())
+    return _of_suffix(name[dot:])
 
 
 def content_type_of_upload(key: str, local_path: str) -> str | None:

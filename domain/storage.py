@@ -202,7 +202,7 @@ class IStorageProvider(ABC):
             start_after: only keys greater than this one in byte order.
 
         Raises:
-            BucketNotFound, AccessDenied, StoreUnavailable.
+            BucketNotFound, AccessDenied, StoreUnavailable; InvalidRequest for a prefix that is not UTF-8.
         """
 
     def list_files(self, prefix: str | None = None) -> list[str]:

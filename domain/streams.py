@@ -9,13 +9,13 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
-from domain.errors import ContentCorrupted
+from domain.errors import ContentCorrupted, PreconditionFailed, RangeNotSatisfiable
 from domain.keys import shortened
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-    from domain.objects import ObjectInfo
+    from domain.objects import ByteRange, ObjectInfo
 
 _CHUNK_BYTES = 1 << 20
 
@@ -26,6 +26,31 @@ class ByteSource(Protocol):
     def read(self, size: int, /) -> bytes | None: ...
 
     def close(self) -> None: ...
+
+
+def extent(info: ObjectInfo, byte_range: ByteRange | None, if_match: str | None, *, provider: str) -> tuple[int, int]:
+    """What part of an object a read delivers: its first byte and its length in bytes.
+
+    Raises:
+        PreconditionFailed: the object's ETag is not `if_match`.
+        RangeNotSatisfiable: the range starts at or past the end.
+    """
+    if if_match is not None and info.etag != if_match:
+        raise PreconditionFailed(
+            f"the object {shortened(info.key)!r} has changed since its ETag was {if_match!r}; read it anew",
+            provider=provider,
+            key=info.key,
+        )
+    if byte_range is None:
+        return 0, info.size
+    if byte_range.start >= info.size:
+        raise RangeNotSatisfiable(
+            f"the range starts at byte {byte_range.start:,}, but {shortened(info.key)!r} has {info.size:,} bytes",
+            provider=provider,
+            key=info.key,
+        )
+    stop = info.size if byte_range.stop is None else min(byte_range.stop, info.size)
+    return byte_range.start, stop - byte_range.start
 
 
 class ObjectReader(io.RawIOBase):

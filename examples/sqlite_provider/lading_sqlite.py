@@ -22,14 +22,13 @@ from domain.errors import (
     InsufficientStorage,
     ObjectNotFound,
     PreconditionFailed,
-    RangeNotSatisfiable,
     StorageError,
     StoreUnavailable,
 )
-from domain.keys import check_content_type, check_key, check_metadata, shortened
+from domain.keys import check_content_type, check_key, check_metadata, check_prefix, shortened
 from domain.media_types import guess_content_type
 from domain.storage import ByteRange, Capabilities, IStorageProvider, ObjectInfo, StorageLocation, WriteCondition
-from domain.streams import ObjectReader, ObjectWriter
+from domain.streams import ObjectReader, ObjectWriter, extent
 from infrastructure.storage.provider_settings import EnvironmentNames, ProviderSettings, parse_settings
 
 _CHUNK = 1 << 20
@@ -112,19 +111,15 @@ class SQLiteProvider(IStorageProvider):
         database = transaction.__enter__()
         try:
             info = self._find(database, key)
-            if if_match is not None and info.etag != if_match:
-                raise self._error(PreconditionFailed, key, f"has changed since its ETag was {if_match!r}")
-            wanted = byte_range or ByteRange(0)
-            if byte_range and byte_range.start >= info.size:
-                raise self._error(RangeNotSatisfiable, key, f"has no byte {byte_range.start:,}")
-            stop = info.size if wanted.stop is None else min(wanted.stop, info.size)
+            start, length = extent(info, byte_range, if_match, provider=self.name)
         except BaseException as error:
             transaction.__exit__(type(error), error, error.__traceback__)
             raise
-        source = _Chunks(database, transaction, int(info.etag), wanted.start)
-        return ObjectReader(source, info, length=stop - wanted.start, provider=self.name)
+        source = _Chunks(database, transaction, int(info.etag), start)
+        return ObjectReader(source, info, length=length, provider=self.name)
 
     def list_objects(self, prefix: str = "", *, start_after: str = "") -> Iterator[ObjectInfo]:
+        check_prefix(prefix + start_after, provider=self.name)
         first, after = prefix.encode(), start_after.encode()
         while True:
             with self._transaction("list") as database:

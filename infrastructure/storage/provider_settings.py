@@ -29,8 +29,13 @@ class ProviderSettings(BaseModel):
 Settings = TypeVar("Settings", bound=ProviderSettings)
 
 
-def parse_settings(model: type[Settings], settings: Mapping[str, object], *, provider: str) -> Settings:
+def parse_settings(
+    model: type[Settings], settings: Mapping[str, object], *, provider: str, names: EnvironmentNames | None = None
+) -> Settings:
     """The dict as the provider's settings.
+
+    Args:
+        names: where the settings are from the environment: the variables to name in an error.
 
     Raises:
         ConfigurationError: a field is missing, unknown or has no such value. No value is shown: it may be a secret.
@@ -39,7 +44,8 @@ def parse_settings(model: type[Settings], settings: Mapping[str, object], *, pro
         return model.model_validate(dict(settings))
     except ValidationError as error:
         complaints = "; ".join(
-            _complaint(item["type"], item["loc"], item["msg"]) for item in error.errors(include_input=False)
+            _complaint(item["type"], item["loc"], item["msg"], names or {})
+            for item in error.errors(include_input=False)
         )
         known = ", ".join(model.model_fields)
         raise ConfigurationError(
@@ -47,8 +53,9 @@ def parse_settings(model: type[Settings], settings: Mapping[str, object], *, pro
         ) from None
 
 
-def _complaint(kind: str, place: tuple[int | str, ...], message: str) -> str:
+def _complaint(kind: str, place: tuple[int | str, ...], message: str, names: EnvironmentNames) -> str:
     field = ".".join(map(str, place)) or "settings"
+    field = " or ".join(names.get(field, (field,)))
     if kind == "missing":
         return f"{field!r} is missing"
     if kind == "extra_forbidden":

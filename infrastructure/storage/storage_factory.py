@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -59,6 +60,7 @@ class StorageProviderFactory:
 
     _by_name: ClassVar[dict[str, Registration]] = {}
     _discovered: ClassVar[bool] = False
+    _discovery: ClassVar[threading.Lock] = threading.Lock()
 
     # -- names
 
@@ -95,7 +97,7 @@ class StorageProviderFactory:
 
         environ = os.environ if environ is None else environ
         cls._discover()
-        active = environ.get(PROVIDER_VARIABLE) or DEFAULT_PROVIDER
+        active = _plain(environ.get(PROVIDER_VARIABLE) or DEFAULT_PROVIDER)
         found = []
         for registration in dict.fromkeys(cls._by_name.values()):
             problem, missing = None, []
@@ -108,7 +110,7 @@ class StorageProviderFactory:
                 names = getattr(provider, "environment", {})
                 if model:
                     missing = missing_settings(model, names, environ, _defaults(provider))
-            chosen = active.lower() in (registration.name, *registration.aliases)
+            chosen = active in (registration.name, *registration.aliases)
             found.append(ProviderStatus(registration.name, registration.aliases, chosen, problem, tuple(missing)))
         return found
 
@@ -140,9 +142,16 @@ class StorageProviderFactory:
         Raises:
             ConfigurationError: as `create`; also two aliases of one setting with different values.
         """
+        from infrastructure.storage.provider_settings import parse_settings
+
         environ = os.environ if environ is None else environ
         provider = _load(cls._find(environ.get(PROVIDER_VARIABLE) or DEFAULT_PROVIDER))
-        return _made(provider, cls._settings(provider, environ))
+        settings = cls._settings(provider, environ)
+        model = getattr(provider, "settings_model", None)
+        if model:
+            # Made once more by the provider itself; here so that an error names the variable and not the field.
+            parse_settings(model, settings, provider=provider.name, names=getattr(provider, "environment", {}))
+        return _made(provider, settings)
 
     @classmethod
     def settings_from_env(cls, environ: Mapping[str, str] | None = None) -> dict[str, Any]:
@@ -164,7 +173,7 @@ class StorageProviderFactory:
     def _find(cls, name: str) -> Registration:
         cls._discover()
         try:
-            return cls._by_name[name.strip().lower()]
+            return cls._by_name[_plain(name)]
         except KeyError:
             raise ConfigurationError(
                 f"there is no provider {name!r}; known are {', '.join(cls.get_registered_providers())}"
@@ -172,12 +181,12 @@ class StorageProviderFactory:
 
     @classmethod
     def _discover(cls) -> None:
-        if cls._discovered:
-            return
-        from importlib.metadata import entry_points
+        with cls._discovery:
+            if cls._discovered:
+                return
+            from importlib.metadata import entry_points
 
-        cls._discovered = True
-        try:
+            cls._by_name.clear()
             for registration in BUILT_IN:
                 cls._add(registration)
             targets: dict[str, list[str]] = {}
@@ -186,10 +195,7 @@ class StorageProviderFactory:
             for target, names in targets.items():
                 name, *aliases = dict.fromkeys(names)
                 cls._add(Registration(name, target, tuple(aliases)))
-        except ConfigurationError:
-            cls._by_name.clear()
-            cls._discovered = False
-            raise
+            cls._discovered = True
 
     @classmethod
     def _add(cls, registration: Registration) -> None:
@@ -205,14 +211,18 @@ class StorageProviderFactory:
         cls._by_name.update(dict.fromkeys((registration.name, *registration.aliases), registration))
 
 
+def _plain(name: str) -> str:
+    return name.strip().lower()
+
+
 def _load(registration: Registration) -> type[IStorageProvider]:
     if not isinstance(registration.target, str):
         return registration.target
     module, _, attribute = registration.target.partition(":")
     try:
         loaded = getattr(import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        if registration.extra:
+    except Exception as error:  # somebody else's module may raise anything
+        if registration.extra and isinstance(error, ImportError):
             needs = getattr(error, "name", None) or "another package"
             advice = f"it needs {needs}: pip install 'lading[{registration.extra}]'"
         else:

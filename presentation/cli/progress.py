@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Self
 
 from domain.transfer import TransferAction, TransferPlan
@@ -66,6 +67,18 @@ class _RichDisplay(QuietDisplay):
     def __exit__(self, *exception: object) -> None:
         self._show()
         self._progress.stop()
+
+
+@contextmanager
+def planning(quiet: bool) -> Iterator[None]:
+    """Say that a plan is being made, as long as the `with` block lasts: comparing may read every file."""
+    if quiet or not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status("looking at both sides"):
+        yield
 
 
 def transfer_display(plan: TransferPlan) -> AbstractContextManager[QuietDisplay]:

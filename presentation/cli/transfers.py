@@ -61,12 +61,14 @@ def upload(
     """
     from application.transfers import plan_upload
     from domain.objects import WriteCondition
+    from presentation.cli.progress import planning
 
     source = _once(local, local_option, "LOCAL")
     target = _once(remote, remote_option, "REMOTE", default="")
     tags = _pairs(metadata or [])
     provider = open_provider(bucket, create_bucket=create_bucket)
-    plan = plan_upload(provider, source, target)
+    with planning(as_json):
+        plan = plan_upload(provider, source, target)
     condition = WriteCondition.absent() if no_clobber else None
     _run(provider, plan, as_json=as_json, content_type=content_type, metadata=tags, condition=condition)
 
@@ -82,11 +84,13 @@ def download(
 ) -> None:
     """Fetch an object, or all objects under a prefix. What arrives is verified and replaces older files in one step."""
     from application.transfers import plan_download, refuse_existing
+    from presentation.cli.progress import planning
 
     source = _once(remote, remote_option, "REMOTE")
     target = _once(local, local_option, "LOCAL", default=".")
     provider = open_provider(bucket)
-    plan = plan_download(provider, source, target)
+    with planning(as_json):
+        plan = plan_download(provider, source, target)
     if no_clobber:
         refuse_existing(plan)
     _run(provider, plan, as_json=as_json)
@@ -108,6 +112,7 @@ def sync(
     Without paths, STORAGE_SYNC_LOCAL (default data/) and STORAGE_SYNC_REMOTE (default datasets/) are used.
     """
     from application.transfers import plan_download, plan_upload
+    from presentation.cli.progress import planning
 
     if direction not in {"upload", "download"}:
         raise typer.BadParameter(f"{direction!r} is neither upload nor download", param_hint="--direction")
@@ -122,10 +127,11 @@ def sync(
     here = _once(here, local_option if local is not None else None, "LOCAL")
     there = _once(there, remote_option if remote is not None else None, "REMOTE")
     provider = open_provider(bucket, create_bucket=create_bucket)
-    if direction == "upload":
-        plan = plan_upload(provider, here, there, compare=True)
-    else:
-        plan = plan_download(provider, there, here, compare=True)
+    with planning(as_json):
+        if direction == "upload":
+            plan = plan_upload(provider, here, there, compare=True)
+        else:
+            plan = plan_download(provider, there, here, compare=True)
     if dry_run:
         _show(plan, as_json=as_json)
     else:

@@ -91,9 +91,12 @@ def load(fd: int, stat: os.stat_result, records: str, key: str) -> Record:
         return NOTHING
     if version != _VERSION or not isinstance(tail, dict):
         return NOTHING
+    content_type, metadata = tail.get("content_type"), tail.get("metadata")
     current = (size, mtime_ns) == (stat.st_size, stat.st_mtime_ns)
     return Record(
-        sha256 if current and sha256 != _UNKNOWN else None, tail.get("content_type"), tail.get("metadata") or {}
+        sha256 if current and sha256 != _UNKNOWN else None,
+        content_type if isinstance(content_type, str) else None,
+        {str(name): str(value) for name, value in metadata.items()} if isinstance(metadata, dict) else {},
     )
 
 

@@ -310,7 +310,7 @@ def _flush(fd: int) -> None:
 def _flush_folder(folder: str) -> None:
     try:
         fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return  # pruned meanwhile
     try:
         _flush(fd)

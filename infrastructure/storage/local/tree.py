@@ -18,6 +18,7 @@ from domain.local_files import printable_path
 from domain.objects import ObjectInfo
 from infrastructure.storage.local.layout import INTERNAL, is_ordinary, unescaped
 
+_LATEST = datetime.max.replace(tzinfo=UTC)
 _log = logging.getLogger(__name__)
 
 
@@ -34,7 +35,10 @@ def info_of(
     metadata: Mapping[str, str] | None = None,
 ) -> ObjectInfo:
     """What a file's status says of the object, and what else is known."""
-    modified = datetime.fromtimestamp(status.st_mtime, UTC)
+    try:
+        modified = datetime.fromtimestamp(status.st_mtime, UTC)
+    except (ValueError, OverflowError, OSError):
+        modified = _LATEST  # some file systems keep dates that a datetime can't
     known = (key, status.st_size, etag_of(status), modified, content_type, sha256, metadata)
     return tuple.__new__(ObjectInfo, known)  # as ObjectInfo(*known), in half the time: this is a listing's inner loop
 
@@ -103,7 +107,8 @@ def _entries(base: str, folder: str, prefix: str, start_after: str) -> Iterator[
                     if wanted and not passed:
                         found.append((key, None))
             elif (
-                entry.is_file(follow_symlinks=False)
+                key != INTERNAL
+                and entry.is_file(follow_symlinks=False)
                 and key > start_after
                 and key.startswith(prefix)
                 and (len(key) <= MAX_KEY_BYTES // 4 or len(key.encode()) <= MAX_KEY_BYTES)

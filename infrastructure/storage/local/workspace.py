@@ -37,8 +37,13 @@ class _Stripe(AbstractContextManager[None]):
         self._threads.acquire()
         try:
             if self._fd < 0:
-                self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+                self._fd = self._opened()
             fcntl.flock(self._fd, fcntl.LOCK_EX)
+            while not os.fstat(self._fd).st_nlink:
+                # Somebody removed `.lading/locks` by hand: the lock that counts is the file that is there now.
+                os.close(self._fd)
+                self._fd = self._opened()
+                fcntl.flock(self._fd, fcntl.LOCK_EX)
         except BaseException:
             self._threads.release()
             raise
@@ -46,6 +51,14 @@ class _Stripe(AbstractContextManager[None]):
     def __exit__(self, *exception: object) -> None:
         fcntl.flock(self._fd, fcntl.LOCK_UN)
         self._threads.release()
+
+    def _opened(self) -> int:
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+        try:
+            return os.open(self._path, flags, 0o666)
+        except FileNotFoundError:
+            os.makedirs(os.path.dirname(self._path), exist_ok=True)
+            return os.open(self._path, flags, 0o666)
 
     def close(self) -> None:
         """Give the descriptor back when nobody holds the lock."""
@@ -74,13 +87,21 @@ class Workspace:
             FileNotFoundError: the store's folder is not there.
         """
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        path = f"{self._prepared()}/{next(self._serial):x}"
+        folder = self._prepared()
+        path = f"{folder}/{next(self._serial):x}"
         try:
             return os.open(path, flags, 0o666), path
         except FileNotFoundError:
-            self.close()  # somebody removed `.lading/tmp` by hand; it is made again
+            self._renew(folder)
             path = f"{self._prepared()}/{next(self._serial):x}"
             return os.open(path, flags, 0o666), path
+
+    def _renew(self, gone: str) -> None:
+        """Somebody removed `.lading/tmp` by hand: make a new folder, once for all threads that notice."""
+        with self._setup:
+            if self._pid == os.getpid() and self._folder == gone:
+                os.close(self._alive)
+                self._prepare()
 
     def locked(self, key: str) -> _Stripe:
         """The lock of the key's stripe, against threads and processes: hold it by `with`."""
@@ -107,14 +128,18 @@ class Workspace:
             return self._folder
         with self._setup:
             if self._pid != os.getpid():
-                for folder in (self._internal, f"{self._internal}/tmp", f"{self._internal}/locks"):
-                    with suppress(FileExistsError):
-                        os.mkdir(folder)
-                self._sweep()
                 self._stripes = [_Stripe(f"{self._internal}/locks/{number:02d}") for number in range(_STRIPES)]
-                self._folder, self._alive = self._new_folder()
-                self._pid = os.getpid()
+                self._prepare()
         return self._folder
+
+    def _prepare(self) -> None:
+        self._pid = 0
+        for folder in (self._internal, f"{self._internal}/tmp", f"{self._internal}/locks"):
+            with suppress(FileExistsError):
+                os.mkdir(folder)
+        self._sweep()
+        self._folder, self._alive = self._new_folder()
+        self._pid = os.getpid()
 
     def _new_folder(self) -> tuple[str, int]:
         while True:

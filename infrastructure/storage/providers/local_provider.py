@@ -9,14 +9,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from pydantic import field_validator
+
 from domain.errors import (
     ContentCorrupted,
     ObjectNotFound,
     PreconditionFailed,
-    RangeNotSatisfiable,
     StorageError,
 )
-from domain.keys import check_bucket_name, check_content_type, check_key, check_metadata, shortened
+from domain.keys import check_bucket_name, check_content_type, check_key, check_metadata, check_prefix, shortened
 from domain.local_files import LocalSource, ReplacementFile
 from domain.media_types import content_type_of_upload, guess_content_type
 from domain.storage import (
@@ -28,7 +29,7 @@ from domain.storage import (
     StorageLocation,
     WriteCondition,
 )
-from domain.streams import ObjectReader, ObjectWriter
+from domain.streams import ObjectReader, ObjectWriter, extent
 from infrastructure.storage.local.errors import store_error, store_missing
 from infrastructure.storage.local.layout import INTERNAL
 from infrastructure.storage.local.pump import copier, pump, write_all
@@ -50,6 +51,20 @@ class LocalSettings(ProviderSettings):
     durable: bool = True
     """Whether a write returns only when it would outlive a power cut. False leaves the flush to the system."""
 
+    @field_validator("base_path", mode="before")
+    @classmethod
+    def _absolute(cls, given: object) -> object:
+        """Fixed once: a provider stays where it is when the process changes its folder."""
+        if not isinstance(given, str | os.PathLike):
+            return given
+        path = os.fspath(given)
+        if not path or "\0" in path:
+            raise ValueError("it is empty or holds a NUL character; name a folder")
+        expanded = os.path.expanduser(path)
+        if expanded.startswith("~"):
+            raise ValueError("there is no such user; name a folder")
+        return os.path.abspath(expanded)
+
 
 class LocalProvider(IStorageProvider):
     """Objects are files below `base_path`, with their keys as paths; see `infrastructure.storage.local.layout`.
@@ -70,7 +85,7 @@ class LocalProvider(IStorageProvider):
     def _open_bucket(self, bucket: str | None) -> None:
         self._bucket = bucket
         self._capabilities = _DEFAULTS.overridden(self._settings.capabilities, provider=self.name)
-        root = os.path.realpath(self._settings.base_path.expanduser())
+        root = os.path.realpath(self._settings.base_path)
         base = f"{root}/{INTERNAL}/buckets/{bucket}" if bucket else root
         self._store = LocalStore(base, durable=self._settings.durable, create=bucket is None)
 
@@ -136,7 +151,7 @@ class LocalProvider(IStorageProvider):
             opened = self._store.open(key)
         try:
             info = _full_info(key, opened.status, opened.record)
-            start, length = self._extent(info, byte_range, if_match)
+            start, length = extent(info, byte_range, if_match, provider=self.name)
             if start:
                 os.lseek(opened.fd, start, os.SEEK_SET)
         except BaseException:
@@ -146,24 +161,6 @@ class LocalProvider(IStorageProvider):
         return ObjectReader(
             source, info, length=length, provider=self.name, at_end=lambda: self._check_unchanged(opened, key)
         )
-
-    def _extent(self, info: ObjectInfo, byte_range: ByteRange | None, if_match: str | None) -> tuple[int, int]:
-        if if_match is not None and info.etag != if_match:
-            raise PreconditionFailed(
-                f"the object {shortened(info.key)!r} has changed since its ETag was {if_match!r}; read it anew",
-                provider=self.name,
-                key=info.key,
-            )
-        if byte_range is None:
-            return 0, info.size
-        if byte_range.start >= info.size:
-            raise RangeNotSatisfiable(
-                f"the range starts at byte {byte_range.start:,}, but {shortened(info.key)!r} has {info.size:,} bytes",
-                provider=self.name,
-                key=info.key,
-            )
-        stop = info.size if byte_range.stop is None else min(byte_range.stop, info.size)
-        return byte_range.start, stop - byte_range.start
 
     def download(self, remote_path: str, local_path: str, *, progress: Progress | None = None) -> ObjectInfo:
         check_key(remote_path, provider=self.name)
@@ -194,6 +191,7 @@ class LocalProvider(IStorageProvider):
     # -- listing
 
     def list_objects(self, prefix: str = "", *, start_after: str = "") -> Iterator[ObjectInfo]:
+        check_prefix(prefix + start_after, provider=self.name)
         with self._errors("list"):
             yield from self._store.list(prefix, start_after)
 
@@ -357,6 +355,7 @@ class _LocalWriter(ObjectWriter):
         condition: WriteCondition | None,
     ) -> None:
         super().__init__()
+        self._pid = os.getpid()
         self._provider = provider
         self._key = key
         self._fd = fd
@@ -374,7 +373,10 @@ class _LocalWriter(ObjectWriter):
             return self._provider._publish(self._fd, self._temporary, self._key, record, self._condition)
 
     def _discard(self) -> None:
-        self._provider._store.discard(self._fd, self._temporary)
+        if self._pid == os.getpid():
+            self._provider._store.discard(self._fd, self._temporary)
+        else:
+            os.close(self._fd)  # a forked child: the file is its parent's
 
 
 def _restore(kind: type[LocalProvider], settings: Mapping[str, Any], bucket: str | None) -> LocalProvider:

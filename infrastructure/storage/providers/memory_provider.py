@@ -9,11 +9,11 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from domain.errors import BucketNotFound, ObjectNotFound, PreconditionFailed, RangeNotSatisfiable
-from domain.keys import check_bucket_name, check_content_type, check_key, check_metadata, shortened
+from domain.errors import BucketNotFound, ObjectNotFound, PreconditionFailed
+from domain.keys import check_bucket_name, check_content_type, check_key, check_metadata, check_prefix, shortened
 from domain.media_types import guess_content_type
 from domain.storage import ByteRange, Capabilities, IStorageProvider, ObjectInfo, StorageLocation, WriteCondition
-from domain.streams import ObjectReader, ObjectWriter
+from domain.streams import ObjectReader, ObjectWriter, extent
 from infrastructure.storage.provider_settings import EnvironmentNames, ProviderSettings, parse_settings
 
 _DEFAULTS = Capabilities(
@@ -98,21 +98,12 @@ class MemoryProvider(IStorageProvider):
         self, key: str, *, byte_range: ByteRange | None = None, if_match: str | None = None
     ) -> ObjectReader:
         data, info = self._stored(key)
-        if if_match is not None and info.etag != if_match:
-            raise PreconditionFailed(
-                f"the object {shortened(key)!r} has ETag {info.etag!r}, not {if_match!r}", provider=self.name, key=key
-            )
-        if byte_range is not None:
-            if byte_range.start >= len(data):
-                raise RangeNotSatisfiable(
-                    f"the range starts at byte {byte_range.start:,}, but {shortened(key)!r} has {len(data):,} bytes",
-                    provider=self.name,
-                    key=key,
-                )
-            data = data[byte_range.start : byte_range.stop]
+        start, length = extent(info, byte_range, if_match, provider=self.name)
+        data = data[start : start + length]
         return ObjectReader(io.BytesIO(data), info, length=len(data), provider=self.name)
 
     def list_objects(self, prefix: str = "", *, start_after: str = "") -> Iterator[ObjectInfo]:
+        check_prefix(prefix + start_after, provider=self.name)
         with self._server.lock:
             stored = sorted(self._objects().items())
         for key, (_, info) in stored:

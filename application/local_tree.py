@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from domain.errors import LocalFileError
-from domain.keys import MAX_KEY_BYTES, shortened
 from domain.local_files import PART_PREFIX, local_error, printable_path
 
 
@@ -32,48 +31,62 @@ def scan(folder: str) -> Iterator[LocalFile]:
         LocalFileError: a folder can't be read, links form a loop or lead nowhere, a name is not UTF-8, or something is
             neither a file nor a folder. What is found wrong is found before anything is moved.
     """
-    yield from _scan(folder, "", ())
-
-
-def _scan(folder: str, relative: str, above: tuple[tuple[int, int], ...]) -> Iterator[LocalFile]:
-    if len(relative) > MAX_KEY_BYTES:
-        raise LocalFileError(f"the path {shortened(relative)!r} is too long for a key; shorten it and run this again")
+    # An explicit stack: folders may be nested deeper than Python's.
+    pending = [_Folder(folder, "", frozenset())]
     try:
-        status = os.stat(folder)
-        identity = (status.st_dev, status.st_ino)
-        if identity in above:
-            raise LocalFileError(
-                f"the symbolic link {printable_path(folder)!r} forms a loop; remove it and run this again"
-            )
-        with os.scandir(folder) as found:
-            entries = sorted(found, key=lambda entry: entry.name)
-        for entry in entries:
-            name = entry.name
-            if not name.isascii():
-                _check_text(entry.path)
+        while pending:
+            above = pending[-1]
+            entry = next(above.entries, None)
+            if entry is None:
+                pending.pop()
+                continue
+            if not entry.name.isascii():
+                _check_text(entry)
             if entry.is_dir():
-                yield from _scan(entry.path, f"{relative}{name}/", (*above, identity))
+                pending.append(_Folder(entry.path, f"{above.relative}{entry.name}/", above.identities))
             elif entry.is_file():
-                if not name.startswith(PART_PREFIX):
-                    yield LocalFile(relative + name, entry.path, entry.stat().st_size)
-            elif entry.is_symlink() and not os.path.exists(entry.path):
-                raise LocalFileError(
-                    f"the symbolic link {printable_path(entry.path)!r} leads nowhere or in a loop; remove it and run this again"
-                )
+                if not entry.name.startswith(PART_PREFIX):
+                    yield LocalFile(above.relative + entry.name, entry.path, entry.stat().st_size)
             else:
-                raise LocalFileError(
-                    f"{printable_path(entry.path)!r} is neither a file nor a folder; take it out of the way"
-                )
+                raise _unusable(entry)
     except OSError as error:
         raise local_error(error, printable_path(error.filename or folder), "read") from error
 
 
-def _check_text(path: str) -> None:
+class _Folder:
+    """A folder being scanned.
+
+    Attributes:
+        entries: what is still to be looked at, by name.
+        identities: device and inode of this folder and of those above it.
+    """
+
+    def __init__(self, path: str, relative: str, above: frozenset[tuple[int, int]]) -> None:
+        status = os.stat(path)
+        identity = (status.st_dev, status.st_ino)
+        if identity in above:
+            raise LocalFileError(
+                f"the symbolic link {printable_path(path)!r} forms a loop; remove it and run this again"
+            )
+        with os.scandir(path) as found:
+            self.entries = iter(sorted(found, key=lambda entry: entry.name))
+        self.relative = relative
+        self.identities = above | {identity}
+
+
+def _unusable(entry: os.DirEntry[str]) -> LocalFileError:
+    path = printable_path(entry.path)
+    if entry.is_symlink() and not os.path.exists(entry.path):
+        return LocalFileError(f"the symbolic link {path!r} leads nowhere or in a loop; remove it and run this again")
+    return LocalFileError(f"{path!r} is neither a file nor a folder; take it out of the way")
+
+
+def _check_text(entry: os.DirEntry[str]) -> None:
     try:
-        path.encode()
+        entry.name.encode()
     except UnicodeEncodeError:
         raise LocalFileError(
-            f"the name of {printable_path(path)!r} is not UTF-8 and can't be a key; rename it and run this again"
+            f"the name of {printable_path(entry.path)!r} is not UTF-8 and can't be a key; rename it and run this again"
         ) from None
 
 

@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from urllib.parse import unquote, urlsplit
 
+from application.interruption import Interruption
 from application.local_tree import LocalFile, local_path_of, scan
 from application.worker_processes import Outcome, WorkerDied, in_processes, worth_processes
 from domain.errors import (
@@ -19,18 +20,28 @@ from domain.errors import (
     BucketNotFound,
     ConfigurationError,
     InsufficientStorage,
+    InvalidRequest,
     LocalFileError,
     ObjectNotFound,
     PreconditionFailed,
     StorageError,
     StoreUnavailable,
+    UnsupportedOperation,
 )
 from domain.keys import check_key
 from domain.local_files import CHUNK_BYTES, LocalSource, local_error, printable_path, sweep_parts
 from domain.storage import IStorageProvider, ObjectInfo, WriteCondition
 from domain.transfer import Direction, TransferAction, TransferObserver, TransferPlan, TransferReport
 
-_POINTLESS = (AccessDenied, BucketNotFound, ConfigurationError, InsufficientStorage, StoreUnavailable)
+_POINTLESS = (
+    AccessDenied,
+    BucketNotFound,
+    ConfigurationError,
+    InsufficientStorage,
+    InvalidRequest,  # the keys were checked when planning: what is left is the same for all files
+    StoreUnavailable,
+    UnsupportedOperation,
+)
 """Failures that the next file would meet as well."""
 
 
@@ -39,7 +50,9 @@ _POINTLESS = (AccessDenied, BucketNotFound, ConfigurationError, InsufficientStor
 
 def folder_prefix(remote: str) -> str:
     """The prefix that a folder's contents go under, however the target's slashes are written; empty for the root."""
-    name = remote.strip("/")
+    name = remote.strip("/").removeprefix("./")
+    if name == ".":
+        name = ""
     return f"{name}/" if name else ""
 
 
@@ -100,6 +113,8 @@ def plan_download(provider: IStorageProvider, remote: str, local: str, *, compar
             into = local.endswith("/") or os.path.isdir(local)
             path = local_path_of(local, remote.rsplit("/", 1)[-1]) if into else local
             return _download(provider, [(path, info)], compare)
+    if os.path.lexists(local) and not os.path.isdir(local):
+        raise LocalFileError(f"{printable_path(local)!r} is a file; name a folder for the objects under {remote!r}")
     prefix = folder_prefix(remote)
     # An empty object `runs/` is how some programs mark a folder: there is nothing in it to fetch.
     objects = (info for info in provider.list_objects(prefix) if info.size or not info.key.endswith("/"))
@@ -226,8 +241,12 @@ def apply(
         for folder in {os.path.dirname(action.path) for action in plan.actions}:
             sweep_parts(folder)
     processes = worth_processes(plan.actions) if provider.capabilities.fork_safe else 1
-    # From another process the bytes are told with the files that they make up.
-    progress = observer.moved if observer and processes == 1 else None
+    interruption = Interruption()
+
+    def progress(size: int) -> None:
+        interruption.check()
+        if observer and processes == 1:  # from another process the bytes are told with the files that they make up
+            observer.moved(size)
 
     def move(action: TransferAction) -> None:
         if plan.direction is Direction.UPLOAD:
@@ -251,7 +270,7 @@ def apply(
             else:
                 report.failures.append((action, error))
             if observer:
-                if progress is None:
+                if processes > 1:
                     observer.moved(action.size)
                 observer.finished(action)
         return report.stopped_by is None
@@ -260,18 +279,25 @@ def apply(
         if processes > 1:
             in_processes(plan.actions, processes, move, provider.disconnect, done)
         else:
-            _one_by_one(plan.actions, move, done)
+            with interruption:
+                _one_by_one(plan.actions, move, done, interruption)
     except KeyboardInterrupt:
         report.interrupted = True
     except WorkerDied as died:
+        if hasattr(died, "__notes__"):
+            raise  # not killed: an error of ours, which is to be seen
         report.stopped_by = StorageError(f"a worker process died ({died}); run this again to go on")
     return report
 
 
 def _one_by_one(
-    actions: Sequence[TransferAction], move: Callable[[TransferAction], None], done: Callable[[Outcome], bool]
+    actions: Sequence[TransferAction],
+    move: Callable[[TransferAction], None],
+    done: Callable[[Outcome], bool],
+    interruption: Interruption,
 ) -> None:
     for action in actions:
+        interruption.check()
         failures = []
         try:
             move(action)

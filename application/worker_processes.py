@@ -96,7 +96,9 @@ def in_processes(
             asked_to_stop = True
             _interrupt(pids.values())
         if trace:
-            raise WorkerDied(trace)
+            died = WorkerDied(trace.splitlines()[-1])
+            died.add_note(trace)
+            raise died
         return True
 
     try:

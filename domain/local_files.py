@@ -213,7 +213,7 @@ class ReplacementFile:
 def sweep_parts(folder: str) -> None:
     """Remove the parts that killed downloads left in `folder`; those still being written stay."""
     try:
-        with os.scandir(folder) as entries:
+        with os.scandir(folder or ".") as entries:
             parts = [entry.path for entry in entries if entry.name.startswith(PART_PREFIX)]
     except OSError:
         return
@@ -223,9 +223,9 @@ def sweep_parts(folder: str) -> None:
         except OSError:
             continue
         try:
-            # A part this young may be between its creation and its lock.
+            # One that is empty and young may be between its creation and its lock.
             status = os.fstat(fd)
-            if stat.S_ISREG(status.st_mode) and time.time() - status.st_mtime > 60:
+            if stat.S_ISREG(status.st_mode) and (status.st_size or time.time() - status.st_mtime > 60):
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 os.unlink(part)
         except OSError:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+
+from presentation.cli.ending import ending, importing
 
 
 def storage() -> None:
@@ -13,9 +16,16 @@ def storage() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # a key must be shown on any terminal
-    from presentation.cli.app import app
+    try:
+        with ending():
+            with importing():
+                import config  # noqa: F401  (looks whether `domain` is ours)
+                from presentation.cli.app import app
 
-    app(prog_name="storage")
+            app(prog_name="storage")
+    finally:
+        # What was to be done is done and told; an interrupt of the interpreter's own end would only look like a crash.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def main() -> None:

@@ -52,13 +52,12 @@ def info(bucket: Bucket = None, as_json: Json = False) -> None:
 def providers(as_json: Json = False) -> None:
     """List all providers with their aliases and the settings that are missing."""
     from config.provider import providers as statuses
-    from presentation.cli.output import emit_json
+    from presentation.cli.output import answers, emit_json
 
     if as_json:
         for status in statuses():
             emit_json(asdict(status))
         return
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(box=None, header_style="bold")
@@ -68,4 +67,4 @@ def providers(as_json: Json = False) -> None:
         missing = f"missing: {', '.join(status.missing)}" if status.missing else "ready"
         mark = "→" if status.active else ""
         table.add_row(mark, status.name, ", ".join(status.aliases), status.problem or missing)
-    Console(width=None if sys.stdout.isatty() else 160).print(table)
+    answers().print(table)

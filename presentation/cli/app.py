@@ -1,54 +1,32 @@
-"""The `storage` command: its subcommands, and what an error becomes."""
+"""The `storage` command and its subcommands."""
 
 from __future__ import annotations
 
-import os
-import sys
 from typing import Any
 
 import typer
 from typer.core import TyperGroup
 
 from presentation.cli import about, objects, transfers
-from presentation.cli.exit_codes import EXIT_CODES_HELP, INTERNAL, INTERRUPTED
+from presentation.cli.ending import ending
+from presentation.cli.exit_codes import EXIT_CODES_HELP
 
 
 class _StorageGroup(TyperGroup):
-    """Runs a subcommand; an error becomes one sentence on stderr and its exit code."""
+    """Runs a subcommand, and ends as a command should."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Answer the plain cry for help at once: typer imports pydantic to parse any option, also `--help`."""
-        if args in ([], ["-h"], ["--help"]):
-            print(self.get_help(ctx))
+        if args in ([], ["-h"], ["--help"]) and not ctx.resilient_parsing:
+            with ending():
+                print(self.get_help(ctx))
             ctx.exit()
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
-        from domain.errors import StorageError
-        from presentation.cli.output import report_error
-
-        try:
+        # Inside of typer, which has its own way with an interrupt and a closed pipe.
+        with ending():
             return super().invoke(ctx)
-        except StorageError as error:
-            sys.exit(report_error(error))
-        except KeyboardInterrupt:
-            print("storage: interrupted; nothing was left half-written", file=sys.stderr)
-            sys.exit(INTERRUPTED)
-        except BrokenPipeError:
-            # Whoever read our output, such as `head`, has had enough. The interpreter must not flush into the pipe again.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            sys.exit(0)
-        except (typer.Exit, typer.Abort):
-            raise
-        except Exception as error:
-            if type(error).__module__.split(".")[0] in {"click", "typer"} or os.environ.get("STORAGE_DEBUG"):
-                raise  # a usage error, which typer shows; or somebody who wants the traceback
-            print(
-                f"storage: internal error ({type(error).__name__}: {error}); "
-                "set STORAGE_DEBUG=1, run it again, and report what it prints",
-                file=sys.stderr,
-            )
-            sys.exit(INTERNAL)
 
 
 app = typer.Typer(

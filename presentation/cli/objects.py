@@ -60,11 +60,10 @@ def _print_for_terminal(found: Iterator[ObjectInfo]) -> None:
     if len(first) > _TABLE_ROWS:
         _print_lines(chain(first, found))
         return
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    from presentation.cli.output import human_size, human_time, printable
+    from presentation.cli.output import answers, human_size, human_time, printable
 
     if not first:
         print("no objects", file=sys.stderr)
@@ -75,7 +74,7 @@ def _print_for_terminal(found: Iterator[ObjectInfo]) -> None:
     table.add_column("key", overflow="fold")
     for info in first:
         table.add_row(human_size(info.size), human_time(info.last_modified), Text(printable(info.key)))
-    Console().print(table)
+    answers().print(table)
     print(f"{len(first):,} objects, {human_size(sum(info.size for info in first))}", file=sys.stderr)
 
 

@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Any
 from presentation.cli.exit_codes import exit_code
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from domain.errors import StorageError
     from domain.objects import ObjectInfo
 
 
 def emit_json(value: object) -> None:
     """Print one value on one line."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, default=_plain) + "\n")
+    sys.stdout.write(json.dumps(value, default=_plain) + "\n")  # in ASCII, which any stream and terminal takes
 
 
 def report_error(error: StorageError) -> int:
@@ -26,7 +28,7 @@ def report_error(error: StorageError) -> int:
     code = exit_code(error)
     if "--json" in sys.argv:
         said = {"error": str(error), "kind": type(error).__name__, "key": error.key, "exit_code": code}
-        print(json.dumps(said, ensure_ascii=False), file=sys.stderr)
+        print(json.dumps(said), file=sys.stderr)
     else:
         print(f"storage: {printable(str(error))}", file=sys.stderr)
     return code
@@ -42,6 +44,17 @@ def printable(text: str) -> str:
 def object_as_dict(info: ObjectInfo) -> dict[str, Any]:
     """What is known of an object, by name; what a listing does not know is left out."""
     return {name: value for name, value in info._asdict().items() if value is not None}
+
+
+def answers() -> Console:
+    """The console of answers: stdout; wide where nobody looks, so that no line breaks."""
+    from rich.console import Console
+
+    class Answers(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError  # rich would exit with 1
+
+    return Answers(width=None if sys.stdout.isatty() else 160)
 
 
 def human_size(size: int) -> str:

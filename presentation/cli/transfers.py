@@ -204,7 +204,7 @@ def _conclude(plan: TransferPlan, report: TransferReport, *, as_json: bool) -> N
         same = f", {plan.unchanged:,} unchanged" if plan.unchanged else ""
         print(f"{plan.direction}ed {files}, {human_size(report.moved)}{same}", file=sys.stderr)
         if left:
-            print(f"{left:,} not done; the same command again goes on with them", file=sys.stderr)
+            print(f"{left:,} not done; 'storage sync' sends just what is missing", file=sys.stderr)
     if report.interrupted:
         sys.exit(INTERRUPTED)
     if report.stopped_by or report.failures:

@@ -31,11 +31,11 @@ class LocalHarness(Harness):
         return StorageProviderFactory.create({"provider_type": "local", "base_path": base, "durable": self._durable})
 
     def peek(self, provider: IStorageProvider, key: str) -> bytes | None:
-        path = _path(_base(provider), key)
+        path = self._path(_base(provider), key)
         return path.read_bytes() if path else None
 
     def corrupt(self, provider: IStorageProvider, key: str) -> None:
-        path = _path(_base(provider), key)
+        path = self._path(_base(provider), key)
         assert path is not None
         before = path.stat()
         with path.open("r+b") as file:
@@ -50,19 +50,21 @@ class LocalHarness(Harness):
         path.write_bytes(data)
         return True
 
+    def _path(self, base: Path, key: str) -> Path | None:
+        names = key.split("/")
+        ordinary = not ({"", ".", ".."} & set(names) or names[0] == ".lading" or "\0" in key)
+        if ordinary and all(len(name.encode()) <= 255 for name in names):
+            path = base.joinpath(*names)
+            if self._is_file(path):
+                return path
+        return _kept_aside(base).get(key)
+
+    def _is_file(self, path: Path) -> bool:
+        return path.is_file()
+
 
 def _base(provider: IStorageProvider) -> Path:
     return Path(url2pathname(urlsplit(provider.describe().url).path))
-
-
-def _path(base: Path, key: str) -> Path | None:
-    names = key.split("/")
-    ordinary = not ({"", ".", ".."} & set(names) or names[0] == ".lading" or "\0" in key)
-    if ordinary and all(len(name.encode()) <= 255 for name in names):
-        path = base.joinpath(*names)
-        if path.is_file():
-            return path
-    return _kept_aside(base).get(key)
 
 
 def _kept_aside(base: Path) -> Mapping[str, Path]:

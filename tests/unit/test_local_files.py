@@ -134,7 +134,7 @@ def test_only_the_old_parts_that_nobody_writes_are_swept(tmp_path: Path) -> None
     old = time.time() - 3600
     dead, young, folder = (tmp_path / f"{PART_PREFIX}{name}" for name in ("dead", "young", "folder"))
     dead.write_bytes(b"half")
-    young.write_bytes(b"half")
+    young.touch()
     folder.mkdir()
     plain = tmp_path / "plain"
     plain.write_bytes(b"x")

@@ -50,7 +50,7 @@ def run(count, move, processes=2, close=lambda: None, done=done):
         in_processes(actions(count), processes, move, close, done)
         return None
     except (Exception, KeyboardInterrupt) as error:
-        return f"{type(error).__name__}: {error}"
+        return " ".join([f"{type(error).__name__}: {error}", *getattr(error, "__notes__", [])])
 
 def tell(**facts):
     try:

@@ -28,8 +28,10 @@ def store_error(error: OSError, what: str, *, provider: str, key: str | None) ->
         return AccessDenied(f"{what}: {reason}; check owner and mode of the folder", provider=provider, key=key)
     if error.errno in _AWAY:
         return StoreUnavailable(f"{what}: {reason}; check the disk or mount", provider=provider, key=key)
-    if error.errno in {errno.ENOTDIR, errno.EEXIST}:
-        return ConfigurationError(f"{what}: base_path or a part of it is a file; name a folder", provider=provider)
+    if error.errno in {errno.ENOTDIR, errno.EEXIST, errno.ELOOP, errno.ENAMETOOLONG}:
+        return ConfigurationError(
+            f"{what}: base_path is no folder, or too long a name; name a folder", provider=provider
+        )
     if error.errno == errno.EXDEV:
         return StorageError(
             f"{what}: a folder on the way is another file system; make it a store of its own",
@@ -46,8 +48,11 @@ def store_missing(base: str, bucket: str | None, *, provider: str) -> StorageErr
             f"there is no bucket {bucket!r}; name another, or have it made (create_bucket(), --create-bucket)",
             provider=provider,
         )
-    if os.path.lexists(base):
-        return ConfigurationError(f"base_path {base!r} is not a folder; name a folder", provider=provider)
+    above = base
+    while not os.path.lexists(above):
+        above = os.path.dirname(above)
+    if not os.path.isdir(above):
+        return ConfigurationError(f"base_path {base!r}: {above!r} is not a folder; name one", provider=provider)
     return BucketNotFound(
         f"the folder {base!r} is not there; the first upload makes it, or STORAGE_LOCAL_PATH should name another",
         provider=provider,

@@ -96,7 +96,7 @@ def _entries(base: str, folder: str, prefix: str, start_after: str) -> Iterator[
     with entries:
         for entry in entries:
             name = entry.name
-            if not name.isascii() and not _is_text(entry.path):
+            if not name.isascii() and not _is_text(entry):
                 continue
             key = folder + name
             if entry.is_dir(follow_symlinks=False):
@@ -122,11 +122,11 @@ def _first(pair: tuple[str, os.DirEntry[str] | None]) -> str:
     return pair[0]
 
 
-def _is_text(path: str) -> bool:
+def _is_text(entry: os.DirEntry[str]) -> bool:
     try:
-        path.encode()
+        entry.name.encode()
     except UnicodeEncodeError:
-        _log.warning("not listed, its name is not UTF-8: %s", printable_path(path))
+        _log.warning("not listed, its name is not UTF-8: %s", printable_path(entry.path))
         return False
     return True
 

@@ -19,7 +19,7 @@ import time
 import zlib
 from contextlib import AbstractContextManager, suppress
 
-_STRIPES = 64
+_STRIPES = 16
 _ALIVE = "alive"
 _YOUNG_SECONDS = 3600
 """A folder without a lock file may be one that is just being made."""
@@ -79,6 +79,7 @@ class Workspace:
         self._folder = ""
         self._alive = -1
         self._stripes: list[_Stripe] = []
+        self._stripes_pid = 0
 
     def temporary(self) -> tuple[int, str]:
         """A new unfinished file: descriptor open for writing and reading, path.
@@ -105,19 +106,24 @@ class Workspace:
 
     def locked(self, key: str) -> _Stripe:
         """The lock of the key's stripe, against threads and processes: hold it by `with`."""
-        self._prepared()
+        if self._stripes_pid != os.getpid():
+            with self._setup:
+                if self._stripes_pid != os.getpid():
+                    self._stripes = [_Stripe(f"{self._internal}/locks/{number:02d}") for number in range(_STRIPES)]
+                    self._stripes_pid = os.getpid()
         return self._stripes[zlib.crc32(key.encode()) % _STRIPES]
 
     def close(self) -> None:
         """Give back the folder and the descriptors; the next use takes them again. Unfinished files keep them here."""
         with self._setup:
+            if self._stripes_pid == os.getpid():
+                for stripe in self._stripes:
+                    stripe.close()
             if self._pid != os.getpid():
                 return
             with suppress(FileNotFoundError):
                 if os.listdir(self._folder) != [_ALIVE]:
                     return
-            for stripe in self._stripes:
-                stripe.close()
             shutil.rmtree(self._folder, ignore_errors=True)
             os.close(self._alive)
             self._pid = 0
@@ -128,15 +134,19 @@ class Workspace:
             return self._folder
         with self._setup:
             if self._pid != os.getpid():
-                self._stripes = [_Stripe(f"{self._internal}/locks/{number:02d}") for number in range(_STRIPES)]
                 self._prepare()
         return self._folder
 
     def _prepare(self) -> None:
         self._pid = 0
-        for folder in (self._internal, f"{self._internal}/tmp", f"{self._internal}/locks"):
+        for folder in (self._internal, f"{self._internal}/tmp"):
             with suppress(FileExistsError):
                 os.mkdir(folder)
+        with suppress(FileExistsError):
+            os.mkdir(f"{self._internal}/locks")
+            for number in range(_STRIPES):
+                # All at once, for a delete on a full disk could not make the one it needs.
+                os.close(os.open(f"{self._internal}/locks/{number:02d}", os.O_WRONLY | os.O_CREAT, 0o666))
         self._sweep()
         self._folder, self._alive = self._new_folder()
         self._pid = os.getpid()

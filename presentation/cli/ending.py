@@ -1,0 +1,75 @@
+"""How a command ends: whatever went wrong becomes one sentence on stderr and an exit code."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from presentation.cli.exit_codes import CONFIGURATION, INTERNAL, INTERRUPTED, NO_ROOM
+
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+@contextmanager
+def ending() -> Iterator[None]:
+    """In its block errors end the program as they should. Usage errors pass: typer shows them."""
+    try:
+        yield
+        # Here, where a full disk or a closed pipe behind stdout can still be told; at exit it would be a traceback.
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        _say("interrupted; nothing was left half-written")
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        _give_up_stdout()  # whoever read our output, such as `head`, has had enough
+        sys.exit(0)
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            _internal(error)
+        _give_up_stdout()
+        _say(f"can't write the output: {error.strerror}; free some space and run this again")
+        sys.exit(NO_ROOM)
+    except Exception as error:
+        from domain.errors import StorageError
+
+        if isinstance(error, StorageError):
+            from presentation.cli.output import report_error
+
+            sys.exit(report_error(error))
+        if hasattr(error, "exit_code"):
+            raise  # typer's own: a usage error, a refusal, the end of --help
+        _internal(error)
+
+
+@contextmanager
+def importing() -> Iterator[None]:
+    """In its block, where the program's parts are imported, another package of the same name is said clearly."""
+    try:
+        yield
+    except ImportError as error:
+        if os.environ.get("STORAGE_DEBUG"):
+            raise
+        _say(str(error))
+        sys.exit(CONFIGURATION)
+
+
+def _internal(error: Exception) -> None:
+    if os.environ.get("STORAGE_DEBUG"):
+        raise error
+    _say(
+        f"internal error ({type(error).__name__}: {error}); set STORAGE_DEBUG=1, run it again, and report what it prints"
+    )
+    sys.exit(INTERNAL)
+
+
+def _say(sentence: str) -> None:
+    with suppress(OSError):
+        print(f"storage: {sentence}", file=sys.stderr)
+
+
+def _give_up_stdout() -> None:
+    # What is still in the buffer would be flushed at exit, and fail again.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

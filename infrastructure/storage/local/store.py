@@ -99,7 +99,7 @@ class LocalStore:
         """Raises: StoreMissing, OSError, from the first step on."""
         if not self.present():
             raise StoreMissing
-        yield from list_tree(self.base, prefix, start_after)
+        yield from list_tree(self.base, prefix, start_after, self._spelled)
 
     def _open_at(self, path: str, key: str) -> OpenObject | None:
         try:

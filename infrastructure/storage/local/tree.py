@@ -10,7 +10,7 @@ import heapq
 import logging
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 
 from domain.keys import MAX_KEY_BYTES
@@ -43,13 +43,17 @@ def info_of(
     return tuple.__new__(ObjectInfo, known)  # as ObjectInfo(*known), in half the time: this is a listing's inner loop
 
 
-def list_tree(base: str, prefix: str, start_after: str) -> Iterator[ObjectInfo]:
+def list_tree(base: str, prefix: str, start_after: str, is_spelled: Callable[[str], bool]) -> Iterator[ObjectInfo]:
     """The objects in the store at `base`, ordinary and escaped.
+
+    Args:
+        is_spelled: whether what is at a path has exactly that name.
 
     Raises:
         OSError: a folder can't be read; one that is gone meanwhile counts as empty.
     """
-    ordinary = _ordinary(base, prefix, start_after)
+    top = prefix[: prefix.rfind("/") + 1]
+    ordinary = _ordinary(base, top, prefix, start_after) if _reachable(base, top, is_spelled) else iter(())
     kept_aside = _kept_aside(f"{base}/{INTERNAL}/keys", prefix, start_after)
     if not kept_aside:
         return ordinary
@@ -65,10 +69,7 @@ def _merged(ordinary: Iterator[ObjectInfo], kept_aside: Iterator[ObjectInfo]) ->
             yield info
 
 
-def _ordinary(base: str, prefix: str, start_after: str) -> Iterator[ObjectInfo]:
-    top = prefix[: prefix.rfind("/") + 1]
-    if top and not _reachable(base, top):
-        return
+def _ordinary(base: str, top: str, prefix: str, start_after: str) -> Iterator[ObjectInfo]:
     pending = [_entries(base, top, prefix, start_after)]
     while pending:
         for name, entry in pending[-1]:
@@ -131,15 +132,17 @@ def _is_text(entry: os.DirEntry[str]) -> bool:
     return True
 
 
-def _reachable(base: str, top: str) -> bool:
+def _reachable(base: str, top: str, is_spelled: Callable[[str], bool]) -> bool:
     """Whether the folder of a prefix is inside the store: an ordinary path, and no symbolic link on it."""
+    if not top:
+        return True
     if not is_ordinary(top[:-1]):
         return False
     path = base
     for name in top[:-1].split("/"):
         path += "/" + name
         try:
-            if not stat.S_ISDIR(os.lstat(path).st_mode):
+            if not stat.S_ISDIR(os.lstat(path).st_mode) or not is_spelled(path):
                 return False
         except OSError:
             return False

@@ -51,7 +51,7 @@ class Folding(Operations):
             raise FuseOSError(error.errno or errno.EIO) from error
 
     def getattr(self, path: str, fh: int | None = None) -> dict[str, int]:
-        status = os.lstat(self._real(path))
+        status = os.lstat(self._real(path)) if fh is None else os.fstat(fh)
         found = {
             name: getattr(status, name) for name in ("st_mode", "st_ino", "st_nlink", "st_size", "st_uid", "st_gid")
         }

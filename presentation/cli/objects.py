@@ -81,9 +81,9 @@ def _print_for_terminal(found: Iterator[ObjectInfo]) -> None:
 def _print_lines(found: Iterable[ObjectInfo]) -> None:
     from presentation.cli.output import printable
 
-    write = sys.stdout.write
-    for info in found:
-        write(f"{info.size:>12} {info.last_modified.isoformat()[:19]}Z {printable(info.key)}\n")
+    sys.stdout.writelines(
+        f"{info.size:>12} {info.last_modified.isoformat()[:19]}Z {printable(info.key)}\n" for info in found
+    )
 
 
 def stat(

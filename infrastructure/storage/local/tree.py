@@ -18,6 +18,7 @@ from domain.local_files import printable_path
 from domain.objects import ObjectInfo
 from infrastructure.storage.local.layout import INTERNAL, is_ordinary, unescaped
 
+_LONG = (MAX_KEY_BYTES - 255) // 4  # characters of a folder below which no name in it can make a key too long
 _LATEST = datetime.max.replace(tzinfo=UTC)
 _log = logging.getLogger(__name__)
 
@@ -70,64 +71,56 @@ def _merged(ordinary: Iterator[ObjectInfo], kept_aside: Iterator[ObjectInfo]) ->
 
 
 def _ordinary(base: str, top: str, prefix: str, start_after: str) -> Iterator[ObjectInfo]:
-    pending = [_entries(base, top, prefix, start_after)]
+    pending = [(top, iter(_names(base, top, prefix, start_after)))]
     while pending:
-        for name, entry in pending[-1]:
-            if entry is None:
-                pending.append(_entries(base, name, prefix, start_after))
+        folder, names = pending[-1]
+        path = f"{base}/{folder}"
+        for name in names:
+            key = folder + name
+            if name[-1] == "/":
+                pending.append((key, iter(_names(base, key, prefix, start_after))))
                 break
             try:
-                status = entry.stat(follow_symlinks=False)
+                status = os.lstat(path + name)
             except FileNotFoundError:
                 continue
-            yield info_of(name, status)
+            if stat.S_ISREG(status.st_mode):
+                yield info_of(key, status)
         else:
             pending.pop()
 
 
-def _entries(base: str, folder: str, prefix: str, start_after: str) -> Iterator[tuple[str, os.DirEntry[str] | None]]:
-    """What is in `folder` (a key prefix, '' or ending in '/'): keys with their entries, folders without, sorted."""
-    found: list[tuple[str, os.DirEntry[str] | None]] = []
+def _names(base: str, folder: str, prefix: str, start_after: str) -> list[str]:
+    """The names in `folder` (a key prefix, '' or ending in '/') that a listing needs, those of folders with a '/', sorted."""
     try:
-        entries = os.scandir(f"{base}/{folder}")
+        with os.scandir(f"{base}/{folder}") as entries:
+            names = [entry.name + "/" if entry.is_dir(follow_symlinks=False) else entry.name for entry in entries]
     except (FileNotFoundError, NotADirectoryError):
         if not folder:
             raise
-        return iter(())
-    with entries:
-        for entry in entries:
-            name = entry.name
-            if not name.isascii() and not _is_text(entry):
-                continue
-            key = folder + name
-            if entry.is_dir(follow_symlinks=False):
-                key += "/"
-                if folder or name != INTERNAL:
-                    wanted = key.startswith(prefix) or prefix.startswith(key)
-                    passed = key < start_after and not start_after.startswith(key)
-                    if wanted and not passed:
-                        found.append((key, None))
-            elif (
-                key != INTERNAL
-                and entry.is_file(follow_symlinks=False)
-                and key > start_after
-                and key.startswith(prefix)
-                and (len(key) <= MAX_KEY_BYTES // 4 or len(key.encode()) <= MAX_KEY_BYTES)
-            ):
-                found.append((key, entry))
-    found.sort(key=_first)
-    return iter(found)
+        return []
+    if not folder:
+        names = [name for name in names if name not in (INTERNAL, INTERNAL + "/")]
+    if not all(map(str.isascii, names)):
+        names = [name for name in names if name.isascii() or _is_text(base, folder + name)]
+    if len(folder) > _LONG or prefix[len(folder) :] or start_after:
+        names = [name for name in names if _asked_for(folder + name, prefix, start_after)]
+    names.sort()
+    return names
 
 
-def _first(pair: tuple[str, os.DirEntry[str] | None]) -> str:
-    return pair[0]
+def _asked_for(key: str, prefix: str, start_after: str) -> bool:
+    if key[-1] == "/":
+        passed = key < start_after and not start_after.startswith(key)
+        return not passed and (key.startswith(prefix) or prefix.startswith(key))
+    return key > start_after and key.startswith(prefix) and len(key.encode()) <= MAX_KEY_BYTES
 
 
-def _is_text(entry: os.DirEntry[str]) -> bool:
+def _is_text(base: str, key: str) -> bool:
     try:
-        entry.name.encode()
+        key.encode()
     except UnicodeEncodeError:
-        _log.warning("not listed, its name is not UTF-8: %s", printable_path(entry.path))
+        _log.warning("not listed, its name is not UTF-8: %s", printable_path(f"{base}/{key}"))
         return False
     return True
 

@@ -194,11 +194,14 @@ def large(folder: Path, rounds: int) -> list[Row]:
 
     def upload(number: int) -> Cost:
         store = folder / "large-store"
-        return run([STORAGE, "upload", str(source), "large.bin"], store)
+        cost = run([STORAGE, "upload", str(source), f"{number}.bin"], store)
+        if number:
+            (store / f"{number}.bin").unlink()  # as the copy's: freeing a gigabyte takes its time, and is no upload
+        return cost
 
     def download(number: int) -> Cost:
         back = folder / "back.bin"
-        cost = run([STORAGE, "download", "large.bin", str(back)], folder / "large-store")
+        cost = run([STORAGE, "download", "0.bin", str(back)], folder / "large-store")
         back.unlink()
         return cost
 
@@ -243,7 +246,7 @@ def main() -> None:
     parser.add_argument("suite", nargs="*", choices=[*SUITES, []], help="default: all")
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--folder", type=Path, help="where to work; default: a temporary folder")
-    parser.add_argument("--keep", action="store_true", help="write the table to benchmarks/results/local.json")
+    parser.add_argument("--keep", action="store_true", help="put the rows into benchmarks/results/local.json")
     given = parser.parse_args()
     work = Path(tempfile.mkdtemp(prefix="bench-", dir=given.folder))
     rows: list[Row] = []
@@ -265,15 +268,19 @@ def main() -> None:
         system = subprocess.run(
             ["stat", "-f", "-c", "%T", str(given.folder or tempfile.gettempdir())], capture_output=True, check=True
         )
+        file = RESULTS / "local.json"
+        before = json.loads(file.read_text())["rows"] if file.exists() else []
+        names = {row.name for row in rows}
         kept = {
             "date": f"{datetime.now(UTC):%Y-%m-%d}",
             "machine": f"{os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}",
             "file_system": system.stdout.decode().strip(),
             "rounds": given.rounds,
-            "rows": [row._asdict() | {"ours": row.ours._asdict(), "peer": row.peer._asdict()} for row in rows],
+            "rows": [row for row in before if row["name"] not in names]
+            + [row._asdict() | {"ours": row.ours._asdict(), "peer": row.peer._asdict()} for row in rows],
         }
         RESULTS.mkdir(exist_ok=True)
-        (RESULTS / "local.json").write_text(json.dumps(kept, indent=1) + "\n")
+        file.write_text(json.dumps(kept, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """The active provider: the one line in which the environment becomes an adapter.
 
 It stands apart from `config.container` for the time that takes. `dependency_injector.containers` imports asyncio and,
-where they are installed, FastAPI, pydantic-settings and werkzeug: 0.4 to 0.6 times what typer and rich take together
-without FastAPI, four times that with it. A command such as `storage list` needs nothing but its provider, so the CLI asks
+where they are installed, FastAPI, pydantic-settings and werkzeug: 0.3 to 0.6 times what typer and rich take together
+without FastAPI, three times that with it. A command such as `storage list` needs nothing but its provider, so the CLI asks
 here, and the container's `storage_provider` is this same function.
 """
 

@@ -146,16 +146,17 @@ class LocalStore:
         status = os.fstat(fd)
         records.save(record, fd, status, self._records, key)
         try:
-            return self._publish(fd, temporary, key, status, condition)
+            if self._durable:
+                _flush(fd)
+            path = self._put_in_place(temporary, key, condition)
         except BaseException:
             records.forget(status, self._records, key)
             raise
-
-    def _publish(
-        self, fd: int, temporary: str, key: str, status: os.stat_result, condition: WriteCondition | None
-    ) -> os.stat_result:
         if self._durable:
-            _flush(fd)
+            _flush_folder(os.path.dirname(path))
+        return status
+
+    def _put_in_place(self, temporary: str, key: str, condition: WriteCondition | None) -> str:
         with self._locked(key):
             path, replaced = self._locate(key)
             if condition:
@@ -165,9 +166,7 @@ class LocalStore:
             path = self._place(temporary, path, key)
             if replaced:
                 records.forget(replaced, self._records, key)
-        if self._durable:
-            _flush_folder(os.path.dirname(path))
-        return status
+        return path
 
     def discard(self, fd: int, temporary: str) -> None:
         """Throw an unfinished file away."""

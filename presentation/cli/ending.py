@@ -39,8 +39,10 @@ def ending() -> Iterator[None]:
             from presentation.cli.output import report_error
 
             sys.exit(report_error(error))
-        if hasattr(error, "exit_code"):
-            raise  # typer's own: a usage error, a refusal, the end of --help
+        import typer
+
+        if hasattr(error, "exit_code") or isinstance(error, typer.Abort):
+            raise  # typer's own: a usage error, a no to a question, the end of --help
         _internal(error)
 
 

@@ -9,6 +9,9 @@ from typing import NamedTuple
 from domain.errors import LocalFileError
 from domain.local_files import PART_PREFIX, local_error, printable_path
 
+_INTERNAL = ".lading"
+"""What a folder that is itself a store keeps for itself: no data of the user's."""
+
 
 class LocalFile(NamedTuple):
     """A regular file below a folder.
@@ -25,15 +28,17 @@ class LocalFile(NamedTuple):
 
 
 def scan(folder: str) -> Iterator[LocalFile]:
-    """Every file below `folder`, symbolic links followed, unfinished downloads left out. Empty folders have no trace.
+    """Every file below `folder`, symbolic links followed. Empty folders have no trace.
+
+    Unfinished downloads are left out, and what a store keeps for itself.
 
     Raises:
         LocalFileError: a folder can't be read, links form a loop or lead nowhere, a name is not UTF-8, or something is
             neither a file nor a folder. What is found wrong is found before anything is moved.
     """
     # An explicit stack: folders may be nested deeper than Python's.
-    pending = [_Folder(folder, "", frozenset())]
     try:
+        pending = [_Folder(folder, "", frozenset())]
         while pending:
             above = pending[-1]
             entry = next(above.entries, None)
@@ -43,6 +48,8 @@ def scan(folder: str) -> Iterator[LocalFile]:
             if not entry.name.isascii():
                 _check_text(entry)
             if entry.is_dir():
+                if not above.relative and entry.name == _INTERNAL:
+                    continue
                 pending.append(_Folder(entry.path, f"{above.relative}{entry.name}/", above.identities))
             elif entry.is_file():
                 if not entry.name.startswith(PART_PREFIX):

@@ -76,7 +76,8 @@ def plan_upload(provider: IStorageProvider, local: str, remote: str, *, compare:
     else:
         with LocalSource(local) as source:
             name = os.path.basename(local)
-            key = remote + name if not remote or remote.endswith("/") else remote
+            into = not remote or remote == "." or remote.endswith("/")
+            key = folder_prefix(remote) + name if into else remote
             files = [(key, LocalFile(name, local, source.size))]
             prefix = key
     for key, _ in files:
@@ -104,6 +105,7 @@ def plan_download(provider: IStorageProvider, remote: str, local: str, *, compar
         ObjectNotFound: there is neither an object nor anything under it.
         LocalFileError: a key can't be a local file.
     """
+    _refuse_into_store(provider, local)
     if remote and not remote.endswith("/"):
         try:
             info = provider.head(remote)
@@ -170,13 +172,22 @@ def _compared(
             reason = "new"
         elif size != info.size:
             reason = "size differs"
-        elif _sha256_of_file(path) != _sha256_of_object(provider, key):
-            reason = "content differs"
+        elif reason := _difference(provider, path, key):
+            pass
         else:
             unchanged += 1
             continue
         actions.append(TransferAction(path, key, to_move or 0, reason))
     return TransferPlan(direction, actions, unchanged)
+
+
+def _difference(provider: IStorageProvider, path: str, key: str) -> str:
+    """Why a file and an object of one size are not the same; empty where they are."""
+    try:
+        mine = _sha256_of_file(path)
+    except LocalFileError:
+        return "unreadable"  # one file stops no others: what is wrong with it is told when it is moved
+    return "" if mine == _sha256_of_object(provider, key) else "content differs"
 
 
 def _size_of(path: str) -> int | None:
@@ -210,10 +221,22 @@ def _sha256_of_object(provider: IStorageProvider, key: str) -> str:
 
 
 def _refuse_own_store(provider: IStorageProvider, local: str) -> None:
+    """A store that is sent into itself grows without end, and a file laid over an object loses the object's record."""
     url = urlsplit(provider.describe().url)
-    store = unquote(url.path)
-    if url.scheme == "file" and os.path.commonpath([os.path.realpath(local), store]) == os.path.realpath(local):
+    if url.scheme != "file":
+        return
+    store, here = unquote(url.path), os.path.realpath(local)
+    if os.path.commonpath([here, store]) == here:
         raise LocalFileError(f"{printable_path(local)!r} holds the store itself ({store}); name the folders beside it")
+
+
+def _refuse_into_store(provider: IStorageProvider, local: str) -> None:
+    url = urlsplit(provider.describe().url)
+    store, here = unquote(url.path), os.path.realpath(local)
+    if url.scheme == "file" and os.path.commonpath([here, store]) == store:
+        raise LocalFileError(
+            f"{printable_path(local)!r} is inside the store itself ({store}); 'storage copy' copies within it"
+        )
 
 
 # -- applying

@@ -109,11 +109,14 @@ def in_processes(
             try:
                 pid = os.fork()
                 if not pid:
+                    # As long as a child can read them itself, the pipes of a parent that is gone do not break.
+                    for pipe in (answers, *pids):
+                        os.close(pipe)
                     _work(actions, size, tickets, speak, move, close)
                 pids[answers] = pid
+                os.close(speak)
             finally:
                 signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-            os.close(speak)
         while pids:
             for ready in select.select(list(pids), [], [])[0]:
                 if not hear(ready):
@@ -146,6 +149,7 @@ def _work(
 ) -> NoReturn:
     """The life of one process."""
     stopped = False
+    parent = os.getppid()
 
     def stop(number: int, frame: FrameType | None) -> None:
         nonlocal stopped
@@ -157,7 +161,7 @@ def _work(
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         start, trace = 0, ""
-        while not stopped and not trace and (ticket := os.read(tickets, _TICKET.size)):
+        while not stopped and not trace and os.getppid() == parent and (ticket := os.read(tickets, _TICKET.size)):
             (start,) = _TICKET.unpack(ticket)
             count, failures = 0, []
             try:

@@ -43,7 +43,7 @@ _OF_THE_PROVIDER = (
 class StorageConfig:
     """The settings of the application. Those of the active provider are repeated here for whoever shows or checks them.
 
-    URLs that may carry a password are secrets: they print as `**********`.
+    The keys and the addresses of the database, Redis and Sentry are secrets: they print as `**********`.
     """
 
     storage_provider: str = DEFAULT_PROVIDER

@@ -71,9 +71,9 @@ def check_bucket_name(name: str, *, provider: str | None = None) -> str:
     Raises:
         InvalidRequest: it can't.
     """
-    if not _BUCKET.fullmatch(name) or ".." in name:
+    if not isinstance(name, str) or not _BUCKET.fullmatch(name) or ".." in name:
         raise InvalidRequest(
-            f"{shortened(name)!r} is no bucket name: 3 to 63 of a-z, 0-9, '.' and '-', a letter or digit at both ends",
+            f"{shortened(str(name))!r} is no bucket name: 3 to 63 of a-z, 0-9, '.' and '-', a letter or digit at both ends",
             provider=provider,
         )
     return name
@@ -87,6 +87,10 @@ def check_metadata(metadata: Mapping[str, str] | None, *, provider: str | None =
     """
     if not metadata:
         return {}
+    if not isinstance(metadata, Mapping):
+        raise InvalidRequest(
+            f"metadata is a mapping of names to text, not {type(metadata).__name__}", provider=provider
+        )
     size = 0
     for name, value in metadata.items():
         if not isinstance(name, str) or not _METADATA_NAME.fullmatch(name):
@@ -114,7 +118,7 @@ def check_content_type(content_type: str, *, provider: str | None = None) -> str
     Raises:
         InvalidRequest: it is not.
     """
-    if not _CONTENT_TYPE.fullmatch(content_type):
+    if not isinstance(content_type, str) or not _CONTENT_TYPE.fullmatch(content_type):
         raise InvalidRequest(f"{content_type!r} is no content type; write for example 'text/csv'", provider=provider)
     return content_type
 

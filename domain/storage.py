@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
+from os import PathLike
 from types import TracebackType
 from typing import Any, Self
 
@@ -138,7 +139,9 @@ class IStorageProvider(ABC):
         with self.open_reader(key, byte_range=byte_range, if_match=if_match) as reader:
             return reader.read()
 
-    def download(self, remote_path: str, local_path: str, *, progress: Progress | None = None) -> ObjectInfo:
+    def download(
+        self, remote_path: str, local_path: str | PathLike[str], *, progress: Progress | None = None
+    ) -> ObjectInfo:
         """Write the object to the file `local_path`, which appears whole and verified or not at all.
 
         An existing file is replaced in one step and stays as it was on any failure; missing folders are made. Not
@@ -255,7 +258,7 @@ class IStorageProvider(ABC):
 
     def upload(
         self,
-        local_path: str,
+        local_path: str | PathLike[str],
         remote_path: str,
         metadata: Mapping[str, str] | None = None,
         *,

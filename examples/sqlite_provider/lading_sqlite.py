@@ -119,7 +119,8 @@ class SQLiteProvider(IStorageProvider):
         return ObjectReader(source, info, length=length, provider=self.name)
 
     def list_objects(self, prefix: str = "", *, start_after: str = "") -> Iterator[ObjectInfo]:
-        check_prefix(prefix + start_after, provider=self.name)
+        check_prefix(prefix, provider=self.name)
+        check_prefix(start_after, provider=self.name)
         first, after = prefix.encode(), start_after.encode()
         while True:
             with self._transaction("list") as database:

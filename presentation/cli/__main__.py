@@ -19,7 +19,6 @@ def storage() -> None:
     try:
         with ending():
             with importing():
-                import config  # noqa: F401  (looks whether `domain` is ours)
                 from presentation.cli.app import app
 
             app(prog_name="storage")

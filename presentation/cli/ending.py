@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from importlib.util import find_spec
 
 from presentation.cli.exit_codes import CONFIGURATION, INTERNAL, INTERRUPTED, NO_ROOM
 
@@ -49,17 +50,22 @@ def ending() -> Iterator[None]:
 @contextmanager
 def importing() -> Iterator[None]:
     """In its block, where the program's parts are imported, another package of the same name is said clearly."""
-    try:
-        yield
-    except ImportError as error:
-        if os.environ.get("STORAGE_DEBUG"):
-            raise
-        _say(str(error))
-        sys.exit(CONFIGURATION)
+    ours = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    for name in ("domain", "application", "infrastructure", "config"):
+        spec = find_spec(name)
+        folders = list(spec.submodule_search_locations or []) if spec else []
+        place = folders[0] if folders else spec.origin if spec else None
+        if place and os.path.dirname(os.path.abspath(place)) != ours:
+            _say(
+                f"the package {name!r} that Python finds first ({place}) is not Lading's; take it off PYTHONPATH, "
+                "or run from another folder"
+            )
+            sys.exit(CONFIGURATION)
+    yield
 
 
 def _internal(error: Exception) -> None:
-    if os.environ.get("STORAGE_DEBUG"):
+    if os.environ.get("STORAGE_DEBUG", "0") not in {"", "0", "false"}:
         raise error
     _say(
         f"internal error ({type(error).__name__}: {error}); set STORAGE_DEBUG=1, run it again, and report what it prints"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Annotated
 
@@ -196,29 +197,31 @@ def _delete_one(provider: IStorageProvider, key: str, *, missing_ok: bool) -> in
 
 
 def _delete_all(provider: IStorageProvider, key: str, *, yes: bool, missing_ok: bool) -> int:
+    from application.transfers import folder_prefix
     from domain.errors import InvalidRequest, ObjectNotFound
-    from presentation.cli.output import human_size
+    from presentation.cli.output import human_size, report_error
 
-    if not key.strip("/"):
+    under = folder_prefix(key)
+    if not under:
         raise InvalidRequest("--recursive wants a prefix; the whole store is not deleted by this command")
-    under = key if key.endswith("/") else key + "/"
-    count = size = 0
-    for info in provider.list_objects(under):
-        count, size = count + 1, size + info.size
-    alone = provider.exists(key) if under != key else False
-    if alone:
-        count, size = count + 1, size + provider.get_file_size(key)
-    if not count:
+    found = list(provider.list_objects(under))
+    if under != key:
+        with suppress(ObjectNotFound):
+            found.insert(0, provider.head(key))
+    if not found:
         if missing_ok:
             return 0
         raise ObjectNotFound(f"there is nothing under {key!r}", provider=provider.name, key=key)
     if not yes:
-        question = f"delete {count:,} objects ({human_size(size)}) under {key!r} in {provider.describe().url}?"
+        size = human_size(sum(info.size for info in found))
+        question = f"delete {len(found):,} objects ({size}) under {key!r} in {provider.describe().url}?"
         if not sys.stdin.isatty():
             raise InvalidRequest(f"would {question[:-1]}; add --yes", provider=provider.name)
         typer.confirm(question, abort=True, err=True)
-    keys = (info.key for info in provider.list_objects(under))
-    failures = provider.delete_many(chain([key] if alone else [], keys))
+    # What was counted and shown, and nothing that came since.
+    failures = provider.delete_many(info.key for info in found)
+    for failure in failures[1:]:
+        report_error(failure)
     if failures:
         raise failures[0]
-    return count
+    return len(found)

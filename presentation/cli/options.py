@@ -34,7 +34,7 @@ def open_provider(bucket: str | None = None, *, create_bucket: bool = False) -> 
     from config.provider import storage_provider_from_env
 
     provider = storage_provider_from_env()
-    if bucket:
+    if bucket is not None:
         provider = provider.for_bucket(bucket)
     atexit.register(provider.disconnect)
     if create_bucket:

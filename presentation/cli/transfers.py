@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Annotated
@@ -146,7 +147,8 @@ def _once(argument: str | None, option: str | None, name: str, default: str | No
         raise typer.BadParameter(f"{name} is missing", param_hint=name)
     if name == "LOCAL" and not given:
         raise typer.BadParameter("LOCAL is empty; '.' is this folder", param_hint=name)
-    return given
+    # A shell expands '~' in an argument of its own, but not in --local=~/data or in a variable.
+    return os.path.expanduser(given) if name == "LOCAL" else given
 
 
 def _pairs(metadata: list[str]) -> Mapping[str, str]:
@@ -192,6 +194,7 @@ def _conclude(plan: TransferPlan, report: TransferReport, *, as_json: bool) -> N
                 "unchanged": plan.unchanged,
                 "failed": failed,
                 "not_done": left,
+                "interrupted": report.interrupted,
                 "stopped_by": str(report.stopped_by) if report.stopped_by else None,
             }
         )
@@ -204,7 +207,7 @@ def _conclude(plan: TransferPlan, report: TransferReport, *, as_json: bool) -> N
         same = f", {plan.unchanged:,} unchanged" if plan.unchanged else ""
         print(f"{plan.direction}ed {files}, {human_size(report.moved)}{same}", file=sys.stderr)
         if left:
-            print(f"{left:,} not done; 'storage sync' sends just what is missing", file=sys.stderr)
+            print(f"{left:,} not done", file=sys.stderr)
     if report.interrupted:
         sys.exit(INTERRUPTED)
     if report.stopped_by or report.failures:

@@ -67,7 +67,7 @@ def one_sentence(stderr: str) -> str:
     assert len(complaints) == 1, stderr
     assert "internal error" not in complaints[0], stderr
     rest = [line for line in stderr.splitlines() if line and line not in complaints]
-    assert all("loaded " in line or " not done; " in line for line in rest), stderr
+    assert all("loaded " in line or " not done" in line for line in rest), stderr
     return complaints[0]
 
 

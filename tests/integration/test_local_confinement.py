@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.errors import BucketNotFound, InvalidRequest, ObjectNotFound
+from domain.errors import BucketNotFound, InvalidRequest, ObjectNotFound, StorageError
 from infrastructure.storage.providers import LocalProvider
 
 ESCAPES = [
@@ -165,3 +165,42 @@ def test_no_key_at_all_touches_what_is_outside(tmp_path_factory: pytest.TempPath
     assert contents(outside) == {"f": b"secret"}
     assert sorted(os.listdir(folder)) == ["a", "outside"]
     assert os.listdir(folder / "a") == ["store"]
+
+
+@pytest.mark.parametrize("inner", [".lading", ".lading/keys"])
+def test_links_inside_of_the_stores_own_folder_lead_nowhere(tmp_path: Path, inner: str) -> None:
+    outside, base = tmp_path / "outside", tmp_path / "store"
+    below = {".lading": outside / "keys", ".lading/keys": outside}[inner]
+    below.mkdir(parents=True)
+    (below / "secret%2f").write_bytes(b"SECRET")
+    (base / inner).parent.mkdir(parents=True)
+    (base / inner).symlink_to(outside)
+    before = sorted(str(path) for path in outside.rglob("*"))
+    provider = LocalProvider({"base_path": base})
+    assert provider.list_files() == []
+    with pytest.raises(ObjectNotFound):
+        provider.get_bytes("secret/")
+    with pytest.raises(StorageError, match="symbolic link"):
+        provider.delete("secret/")
+    with pytest.raises(StorageError, match="symbolic link"):
+        provider.put_bytes("x//y", b"x")
+    provider.disconnect()
+    after = [path for path in outside.rglob("*") if not {"tmp", "locks"} & set(path.relative_to(outside).parts)]
+    assert sorted(map(str, after)) == before
+
+
+def test_a_bucket_behind_a_link_is_not_there(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "secret").write_bytes(b"SECRET")
+    buckets = tmp_path / "store" / ".lading" / "buckets"
+    buckets.mkdir(parents=True)
+    (buckets / "linked").symlink_to(outside)
+    bucket = LocalProvider({"base_path": tmp_path / "store"}).for_bucket("linked")
+    with pytest.raises(BucketNotFound):
+        bucket.list_files()
+    with pytest.raises(BucketNotFound):
+        bucket.get_bytes("secret")
+    with pytest.raises(BucketNotFound):
+        bucket.put_bytes("new", b"x")
+    assert sorted(path.name for path in outside.iterdir()) == ["secret"]

@@ -29,9 +29,15 @@ def store_error(error: OSError, what: str, *, provider: str, key: str | None) ->
     if error.errno in _AWAY:
         return StoreUnavailable(f"{what}: {reason}; check the disk or mount", provider=provider, key=key)
     if error.errno in {errno.ENOTDIR, errno.EEXIST, errno.ELOOP, errno.ENAMETOOLONG}:
-        return ConfigurationError(
-            f"{what}: base_path is no folder, or too long a name; name a folder", provider=provider
+        place = error.filename or "base_path"
+        if error.errno == errno.ENOTDIR:
+            place = os.path.dirname(place)
+        fault = (
+            "is a symbolic link that is not followed"
+            if error.errno == errno.ELOOP
+            else "is no folder, or too long a name"
         )
+        return ConfigurationError(f"{what}: {place} {fault}; put a folder there or name another", provider=provider)
     if error.errno == errno.EXDEV:
         return StorageError(
             f"{what}: a folder on the way is another file system; make it a store of its own",
@@ -45,7 +51,7 @@ def store_missing(base: str, bucket: str | None, *, provider: str) -> StorageErr
     """The port's error for a store whose folder is not there."""
     if bucket:
         return BucketNotFound(
-            f"there is no bucket {bucket!r}; name another, or have it made (create_bucket(), --create-bucket)",
+            f"there is no bucket {bucket!r}; name another, or have it made (create_bucket(), or --create-bucket when uploading)",
             provider=provider,
         )
     above = base

@@ -57,7 +57,11 @@ class OpenObject:
 
 
 class LocalStore:
-    """The folder `base` as a store. `durable` flushes every publication to the disk."""
+    """The folder `base` as a store.
+
+    `durable` flushes every publication to the disk. `create` makes the folder with the first write; without it the
+    folder is a bucket inside of another store, and is made by `make` alone.
+    """
 
     def __init__(self, base: str, *, durable: bool, create: bool) -> None:
         self.base = base
@@ -67,29 +71,45 @@ class LocalStore:
         self._keys = f"{self.internal}/keys"
         self._records = f"{self.internal}/records"
         self._folding: bool | None = None
+        above = os.path.dirname(base)
+        # The bucket, `buckets` and `.lading`; the store's own folder may well be reached by a link.
+        self._no_links = () if create else (base, above, os.path.dirname(above))
         self.workspace = Workspace(self.internal)
 
     # -- the folder
 
     def present(self) -> bool:
-        """Whether the folder is there."""
-        return os.path.isdir(self.base)
+        """Whether the folder is there, and not by a link from inside of the store that it is a bucket of."""
+        return os.path.isdir(self.base) and not any(map(os.path.islink, self._no_links))
+
+    def _has_keys_aside(self) -> bool:
+        return os.access(self._keys, os.F_OK) and not os.path.islink(self._keys) and not os.path.islink(self.internal)
 
     def make(self) -> None:
-        """Make the folder where it is missing."""
+        """Make the folder where it is missing, and those above it."""
+        missing = []
+        folder = self.base
+        while not os.path.lexists(folder):
+            missing.append(folder)
+            folder = os.path.dirname(folder)
         os.makedirs(self.base, exist_ok=True)
+        if self._durable:
+            for made in missing:
+                _flush_folder(os.path.dirname(made))
 
     # -- reading
 
     def open(self, key: str) -> OpenObject:
         """Raises: NotThere, StoreMissing, OSError."""
         opened = None
+        if self._no_links and not self.present():
+            raise StoreMissing
         if is_ordinary(key):
             with suppress(_Taken):
                 path = f"{self.base}/{key}"
                 if self._parents_clear(key) and self._spelled(path):
                     opened = self._open_at(path, key)
-        if opened is None and os.access(self._keys, os.F_OK):
+        if opened is None and self._has_keys_aside():
             opened = self._open_at(f"{self._keys}/{escaped(key)}", key)
         if opened is None:
             raise NotThere if self.present() else StoreMissing
@@ -124,11 +144,11 @@ class LocalStore:
 
     def temporary(self) -> tuple[int, str]:
         """A new unfinished file, to be published or discarded. Raises: StoreMissing, OSError."""
+        if not self._create and not self.present():
+            raise StoreMissing
         try:
             return self.workspace.temporary()
         except FileNotFoundError:
-            if not self._create:
-                raise StoreMissing from None
             self.make()
             return self.workspace.temporary()
 
@@ -197,13 +217,19 @@ class LocalStore:
     def _locate(self, key: str) -> tuple[str, os.stat_result | None]:
         """Where the key is, with its status; or, with None, where it would go."""
         place = self._ordinary_place(key)
-        if place and (place[1] or not os.access(self._keys, os.F_OK)):
+        if place and (place[1] or not self._has_keys_aside()):
             return place
-        aside = f"{self._keys}/{escaped(key)}"
+        aside = self._aside(key)
         try:
             return aside, os.lstat(aside)
         except (FileNotFoundError, NotADirectoryError):
             return place or (aside, None)
+
+    def _aside(self, key: str) -> str:
+        for folder in (self.internal, self._keys):
+            if os.path.islink(folder):
+                raise OSError(errno.ELOOP, "a store keeps its own things behind no link", folder)
+        return f"{self._keys}/{escaped(key)}"
 
     def _ordinary_place(self, key: str) -> tuple[str, os.stat_result | None] | None:
         """The key's ordinary file, with its status if it is there; None where the key can't be one."""
@@ -265,13 +291,13 @@ class LocalStore:
             except OSError as error:
                 if error.errno not in _TAKEN or path.startswith(self._keys + "/"):
                     raise
-                path = f"{self._keys}/{escaped(key)}"
+                path = self._aside(key)
             try:
                 self._make_folders(os.path.dirname(path))
             except FileNotFoundError:
                 continue  # pruned between two steps
             except NotADirectoryError:
-                path = f"{self._keys}/{escaped(key)}"
+                path = self._aside(key)
         os.rename(temporary, path)
         return path
 

@@ -147,6 +147,8 @@ def _kept_aside(keys: str, prefix: str, start_after: str) -> list[ObjectInfo]:
     pending = [""]
     while pending:
         folder = pending.pop()
+        if not folder and (os.path.islink(keys) or os.path.islink(os.path.dirname(keys))):
+            break
         try:
             entries = os.scandir(f"{keys}/{folder}")
         except (FileNotFoundError, NotADirectoryError):

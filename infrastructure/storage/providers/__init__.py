@@ -24,11 +24,13 @@ if TYPE_CHECKING:
 
 __all__ = ["LocalProvider", "MemoryProvider"]
 
-_MODULES = {"LocalProvider": "local_provider", "MemoryProvider": "memory_provider"}
-
 
 def __getattr__(name: str) -> Any:
     # A provider is imported when it is asked for: each may bring a library that the others do without.
-    if name in _MODULES:
-        return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    from infrastructure.storage.storage_factory import BUILT_IN
+
+    for registration in BUILT_IN:
+        module, _, attribute = str(registration.target).partition(":")
+        if attribute == name:
+            return getattr(import_module(module), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -63,13 +63,17 @@ class LocalSettings(ProviderSettings):
         expanded = os.path.expanduser(path)
         if expanded.startswith("~"):
             raise ValueError("there is no such user; name a folder")
-        return os.path.abspath(expanded)
+        try:
+            return os.path.abspath(expanded)
+        except OSError:
+            raise ValueError("the current folder is gone; name a folder by its whole path") from None
 
 
 class LocalProvider(IStorageProvider):
-    """Objects are files below `base_path`, with their keys as paths; see `infrastructure.storage.local.layout`.
+    """Objects are files below `base_path`, with their keys as paths (`infrastructure.storage.local.layout`).
 
-    Symbolic links below `base_path` are not followed: no key reads or writes outside of it. Other buckets are folders
+    Symbolic links below `base_path` are not followed: no key reads or writes outside of it (somebody who can write to
+    the folder, and swaps a folder for a link between two system calls, is not held off). Other buckets are folders
     of `.lading/buckets`. Presigned URLs are not possible.
     """
 
@@ -162,7 +166,9 @@ class LocalProvider(IStorageProvider):
             source, info, length=length, provider=self.name, at_end=lambda: self._check_unchanged(opened, key)
         )
 
-    def download(self, remote_path: str, local_path: str, *, progress: Progress | None = None) -> ObjectInfo:
+    def download(
+        self, remote_path: str, local_path: str | os.PathLike[str], *, progress: Progress | None = None
+    ) -> ObjectInfo:
         check_key(remote_path, provider=self.name)
         with self._errors("read", remote_path):
             opened = self._store.open(remote_path)
@@ -191,7 +197,8 @@ class LocalProvider(IStorageProvider):
     # -- listing
 
     def list_objects(self, prefix: str = "", *, start_after: str = "") -> Iterator[ObjectInfo]:
-        check_prefix(prefix + start_after, provider=self.name)
+        check_prefix(prefix, provider=self.name)
+        check_prefix(start_after, provider=self.name)
         with self._errors("list"):
             yield from self._store.list(prefix, start_after)
 
@@ -212,7 +219,7 @@ class LocalProvider(IStorageProvider):
 
     def upload(
         self,
-        local_path: str,
+        local_path: str | os.PathLike[str],
         remote_path: str,
         metadata: Mapping[str, str] | None = None,
         *,
@@ -314,13 +321,9 @@ class _Translated(AbstractContextManager[None]):
         self._doing = doing
         self._key = key
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if kind is not None:
-            translated = self._provider._translate(error, self._doing, self._key)
-            if translated:
-                raise translated from error
+    def __exit__(self, kind: object, error: BaseException | None, trace: TracebackType | None) -> None:
+        if translated := self._provider._translate(error, self._doing, self._key):
+            raise translated from error
 
 
 class _File:

@@ -91,8 +91,7 @@ class MemoryProvider(IStorageProvider):
     # -- reading
 
     def head(self, key: str) -> ObjectInfo:
-        info = self._stored(key).info
-        return info._replace(metadata=dict(info.metadata or {}))
+        return _own(self._stored(key).info)
 
     def open_reader(
         self, key: str, *, byte_range: ByteRange | None = None, if_match: str | None = None
@@ -100,10 +99,11 @@ class MemoryProvider(IStorageProvider):
         data, info = self._stored(key)
         start, length = extent(info, byte_range, if_match, provider=self.name)
         data = data[start : start + length]
-        return ObjectReader(io.BytesIO(data), info, length=len(data), provider=self.name)
+        return ObjectReader(io.BytesIO(data), _own(info), length=len(data), provider=self.name)
 
     def list_objects(self, prefix: str = "", *, start_after: str = "") -> Iterator[ObjectInfo]:
-        check_prefix(prefix + start_after, provider=self.name)
+        check_prefix(prefix, provider=self.name)
+        check_prefix(start_after, provider=self.name)
         with self._server.lock:
             stored = sorted(self._objects().items())
         for key, (_, info) in stored:
@@ -133,7 +133,7 @@ class MemoryProvider(IStorageProvider):
         self.check_condition(condition)
         data, info = self._stored(source)
         if source == destination and condition is None:
-            return info
+            return _own(info)
         return self._publish(data, info._replace(key=destination), condition)
 
     def delete(self, remote_path: str) -> None:
@@ -148,7 +148,7 @@ class MemoryProvider(IStorageProvider):
             return self._server.buckets[self._bucket]
         except KeyError:
             raise BucketNotFound(
-                f"there is no bucket {self._bucket!r}; name another, or have it made (create_bucket(), --create-bucket)",
+                f"there is no bucket {self._bucket!r}; name another, or have it made by create_bucket()",
                 provider=self.name,
             ) from None
 
@@ -174,7 +174,12 @@ class MemoryProvider(IStorageProvider):
                     )
             info = info._replace(etag=f"{next(self._server.etags):x}", last_modified=datetime.now(UTC))
             objects[info.key] = _Stored(data, info)
-            return info
+            return _own(info)
+
+
+def _own(info: ObjectInfo) -> ObjectInfo:
+    """The caller's own copy: what is stored is nobody's to change."""
+    return info._replace(metadata=dict(info.metadata or {}))
 
 
 class _MemoryWriter(ObjectWriter):

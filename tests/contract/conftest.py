@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping
 
 import pytest
@@ -50,19 +49,3 @@ def memory_harness() -> Callable[..., Harness]:
         return MemoryHarness(kind, capabilities)
 
     return make
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """The contract's report: what each provider of the matrix keeps, a line each."""
-    kept: dict[str, Counter[str]] = {}
-    for outcome in ("passed", "failed", "error", "xfailed"):
-        for report in terminalreporter.getreports(outcome):
-            _, *suite = report.nodeid.split("::")[:-1]
-            if "tests/contract/" in report.nodeid and suite and (report.when == "call" or outcome == "error"):
-                kept.setdefault(suite[0], Counter())[outcome] += 1
-    if kept:
-        terminalreporter.section("the contract")
-    for suite, counts in sorted(kept.items()):
-        gaps = f"{counts['xfailed']} known gaps"
-        broken = counts["failed"] + counts["error"]
-        terminalreporter.write_line(f"{suite:48} {counts['passed']:4} promises kept, {broken} broken, {gaps}")

@@ -255,3 +255,19 @@ def test_processes_are_used_for_many_small_files_of_a_program_without_threads(mo
     assert worth_processes([action._replace(size=100 << 20) for action in small]) == 1
     monkeypatch.setattr(threading, "active_count", lambda: 2)
     assert worth_processes(small) == 1
+
+
+def test_an_interrupt_just_after_a_fork_leaves_nobody_waiting(run: Run) -> None:
+    said = run(
+        "fork = os.fork\n"
+        "def interrupted_fork():\n"
+        "    pid = fork()\n"
+        "    if pid:\n"
+        "        os.kill(parent, signal.SIGINT)\n"
+        "    return pid\n"
+        "os.fork = interrupted_fork\n"
+        "tell(error=run(1000, mark))"
+    )
+    assert said["error"].startswith("KeyboardInterrupt")
+    assert said["seen"] == said["distinct"] < 1000
+    assert said["left"] is None

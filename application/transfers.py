@@ -220,20 +220,22 @@ def _sha256_of_object(provider: IStorageProvider, key: str) -> str:
     return digest.hexdigest()
 
 
+def _store_folder(provider: IStorageProvider) -> str | None:
+    """The folder of a store that is one on this machine."""
+    url = urlsplit(provider.describe().url)
+    return unquote(url.path) if url.scheme == "file" else None
+
+
 def _refuse_own_store(provider: IStorageProvider, local: str) -> None:
     """A store that is sent into itself grows without end, and a file laid over an object loses the object's record."""
-    url = urlsplit(provider.describe().url)
-    if url.scheme != "file":
-        return
-    store, here = unquote(url.path), os.path.realpath(local)
-    if os.path.commonpath([here, store]) == here:
+    store, here = _store_folder(provider), os.path.realpath(local)
+    if store and os.path.commonpath([here, store]) == here:
         raise LocalFileError(f"{printable_path(local)!r} holds the store itself ({store}); name the folders beside it")
 
 
 def _refuse_into_store(provider: IStorageProvider, local: str) -> None:
-    url = urlsplit(provider.describe().url)
-    store, here = unquote(url.path), os.path.realpath(local)
-    if url.scheme == "file" and os.path.commonpath([here, store]) == store:
+    store, here = _store_folder(provider), os.path.realpath(local)
+    if store and os.path.commonpath([here, store]) == store:
         raise LocalFileError(
             f"{printable_path(local)!r} is inside the store itself ({store}); 'storage copy' copies within it"
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 from collections.abc import Iterator
@@ -10,8 +9,6 @@ from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 
 from presentation.cli.exit_codes import CONFIGURATION, INTERNAL, INTERRUPTED, NO_ROOM
-
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 @contextmanager
@@ -28,7 +25,9 @@ def ending() -> Iterator[None]:
         _give_up_stdout()  # whoever read our output, such as `head`, has had enough
         sys.exit(0)
     except OSError as error:
-        if error.errno not in _NO_ROOM:
+        from domain.local_files import is_no_room
+
+        if not is_no_room(error):
             _internal(error)
         _give_up_stdout()
         _say(f"can't write the output: {error.strerror}; free some space and run this again")

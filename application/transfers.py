@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 from application.interruption import Interruption
 from application.local_tree import LocalFile, local_path_of, scan
 from application.worker_processes import Outcome, WorkerDied, in_processes, worth_processes
+from application.worker_threads import in_threads
 from domain.errors import (
     AccessDenied,
     BucketNotFound,
@@ -305,7 +306,10 @@ def apply(
             in_processes(plan.actions, processes, move, provider.disconnect, done)
         else:
             with interruption:
-                _one_by_one(plan.actions, move, done, interruption)
+                if provider.capabilities.remote and len(plan.actions) > 1:
+                    in_threads(plan.actions, move, done, interruption)
+                else:
+                    _one_by_one(plan.actions, move, done, interruption)
     except KeyboardInterrupt:
         report.interrupted = True
     except WorkerDied as died:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from domain.purposes import Purpose
 from domain.storage import IStorageProvider
 from infrastructure.storage.storage_factory import ProviderStatus, StorageProviderFactory
 
@@ -24,6 +25,20 @@ def storage_provider_from_env(environ: Mapping[str, str] | None = None) -> IStor
         ConfigurationError: unknown name, missing extra, settings that are not right.
     """
     return StorageProviderFactory.from_env(environ)
+
+
+def storage_provider_for(purpose: Purpose, environ: Mapping[str, str] | None = None) -> tuple[IStorageProvider, str]:
+    """The active provider on the bucket that a purpose has, and the prefix that it has there.
+
+    Raises:
+        ConfigurationError: as `storage_provider_from_env`; or the purpose's URL is none of this store.
+        UnsupportedOperation: the purpose has a bucket of its own, and the provider has no buckets.
+    """
+    from config.settings import StorageConfig
+
+    place = StorageConfig.from_env(environ).place(purpose)
+    provider = storage_provider_from_env(environ)
+    return (provider.for_bucket(place.bucket) if place.bucket else provider), place.prefix
 
 
 def providers(environ: Mapping[str, str] | None = None) -> list[ProviderStatus]:

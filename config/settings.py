@@ -10,6 +10,7 @@ from pydantic import ConfigDict, SecretStr, ValidationError
 from pydantic.dataclasses import dataclass
 
 from domain.errors import ConfigurationError
+from domain.purposes import OWN_PREFIX, Place, Purpose, place_of_url
 from infrastructure.storage.provider_settings import EnvironmentNames, read_environment
 from infrastructure.storage.storage_factory import DEFAULT_PROVIDER, PROVIDER_VARIABLE, StorageProviderFactory
 
@@ -26,17 +27,28 @@ VARIABLES: EnvironmentNames = {
     "database_url": ("STORAGE_DATABASE_URL",),
     "redis_url": ("REDIS_URL",),
     "sentry_dsn": ("SENTRY_DSN",),
+    "models_bucket": ("MINIO_MODELS_BUCKET",),
+    "video_bucket": ("MINIO_VIDEO_BUCKET",),
+    "logs_bucket": ("MINIO_LOGS_BUCKET",),
+    "enable_caching": ("MINIO_ENABLE_CACHING",),
+    "cache_ttl": ("MINIO_CACHE_TTL",),
+    "enable_versioning": ("MINIO_ENABLE_VERSIONING",),
+    "enable_encryption": ("MINIO_ENABLE_ENCRYPTION",),
+    "enable_compression": ("MINIO_ENABLE_COMPRESSION",),
 }
 
-_OF_THE_PROVIDER = (
-    "account_id",
-    "access_key_id",
-    "secret_access_key",
-    "bucket_name",
-    "region",
-    "endpoint_url",
-    "base_path",
-)
+# The provider's own names of what is repeated here.
+_OF_THE_PROVIDER = {
+    "account_id": "account_id",
+    "access_key_id": "access_key_id",
+    "secret_access_key": "secret_access_key",
+    "key_id": "access_key_id",
+    "application_key": "secret_access_key",
+    "bucket_name": "bucket_name",
+    "region": "region",
+    "endpoint_url": "endpoint_url",
+    "base_path": "base_path",
+}
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid", hide_input_in_errors=True))
@@ -65,6 +77,15 @@ class StorageConfig:
     database_url: SecretStr | None = None
     redis_url: SecretStr | None = None
     sentry_dsn: SecretStr | None = None
+    models_bucket: str | None = None
+    video_bucket: str | None = None
+    logs_bucket: str | None = None
+    enable_caching: bool = False
+    cache_ttl: int = 300
+    """Seconds."""
+    enable_versioning: bool = False
+    enable_encryption: bool = False
+    enable_compression: bool = False
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Self:
@@ -76,7 +97,7 @@ class StorageConfig:
         environ = os.environ if environ is None else environ
         settings: dict[str, Any] = dict(read_environment(VARIABLES, environ))
         of_provider = StorageProviderFactory.settings_from_env(environ)
-        settings |= {name: str(of_provider[name]) for name in _OF_THE_PROVIDER if name in of_provider}
+        settings |= {mine: str(of_provider[name]) for name, mine in _OF_THE_PROVIDER.items() if name in of_provider}
         try:
             return cls(**settings)
         except ValidationError as error:
@@ -85,6 +106,24 @@ class StorageConfig:
                 for item in error.errors(include_input=False)
             )
             raise ConfigurationError(f"the settings are not right: {wrong}") from None
+
+    def place(self, purpose: Purpose) -> Place:
+        """Where a purpose has its place on the active provider.
+
+        Raises:
+            ConfigurationError: the URL that is set for it is none of this store.
+        """
+        if purpose is Purpose.DVC and self.dvc_remote_url:
+            return place_of_url(self.dvc_remote_url, "DVC_REMOTE_URL")
+        if purpose is Purpose.MLFLOW and self.mlflow_artifact_root:
+            return place_of_url(self.mlflow_artifact_root, "MLFLOW_ARTIFACT_ROOT")
+        buckets = {
+            Purpose.MODELS: self.models_bucket,
+            Purpose.VIDEO: self.video_bucket,
+            Purpose.LOGS: self.logs_bucket,
+        }
+        bucket = buckets.get(purpose)
+        return Place(bucket, "") if bucket else Place(None, OWN_PREFIX[purpose])
 
     def validate(self) -> Self:
         """Check what one value alone does not show; returns itself.

@@ -84,5 +84,9 @@ class StoreUnavailable(StorageError):
     retryable = True
 
 
+class TooManyRequests(StoreUnavailable):
+    """The store is there and asks for fewer requests; who sends many at once should send fewer."""
+
+
 class LocalFileError(StorageError):
     """A file on this side of a transfer is missing, unreadable, of the wrong kind, or changed while it was read."""

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from urllib.parse import quote
 
 from domain.errors import InvalidRequest
 
 MAX_KEY_BYTES = 1024
 """UTF-8 bytes; the S3 limit, which every provider shares."""
 
-MAX_METADATA_BYTES = 2048
-"""UTF-8 bytes of names and values together; the S3 limit for user metadata."""
+RESERVED_METADATA = {"sha256": 64, "write-id": 32}
+"""Names under which Lading keeps its own facts beside the user's, and the length of their values."""
 
-RESERVED_METADATA = frozenset({"sha256"})
-"""Names under which Lading keeps its own facts beside the user's."""
+MAX_METADATA_BYTES = 2048 - sum(len(name) + size for name, size in RESERVED_METADATA.items())
+"""Names and values together, values as `encoded_metadata_value` gives them: the 2 KiB that S3 has for user metadata, less
+what Lading keeps there itself."""
+
+# All of printable ASCII but the percent sign, which marks what is encoded.
+_PLAIN_IN_A_HEADER = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")
+_OUTER_OR_REPEATED_SPACES = re.compile(r"^ +| +$|  +")
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _METADATA_NAME = re.compile(r"[a-z0-9-]+")
@@ -27,7 +33,8 @@ _CONTENT_TYPE = re.compile(
 def check_key(key: str, *, provider: str | None = None) -> str:
     """Return `key` if it can name an object: text of 1 to 1,024 UTF-8 bytes.
 
-    Keys are opaque: `a//b`, `trail/` and `a/../b` are three good keys.
+    Keys are opaque: `a//b`, `trail/` and `a/../b` are three good keys. Only a NUL character in one may be more than a
+    store can keep, which it then says by `InvalidRequest`.
 
     Raises:
         InvalidRequest: empty, too long, or not encodable as UTF-8.
@@ -80,7 +87,9 @@ def check_bucket_name(name: str, *, provider: str | None = None) -> str:
 
 
 def check_metadata(metadata: Mapping[str, str] | None, *, provider: str | None = None) -> dict[str, str]:
-    """Return a copy of the user's metadata if every provider can keep it: names `[a-z0-9-]+`, values any text, 2 KiB in all.
+    """Return a copy of the user's metadata if every provider can keep it: names `[a-z0-9-]+`, any text, 1,938 bytes.
+
+    A character outside of printable ASCII counts as the three bytes that stand for each of its own on the wire.
 
     Raises:
         InvalidRequest: a name out of that alphabet or reserved, a value that is not text, too much in all.
@@ -102,7 +111,7 @@ def check_metadata(metadata: Mapping[str, str] | None, *, provider: str | None =
                 f"the metadata value of {name!r} is {type(value).__name__}, not text", provider=provider
             )
         try:
-            size += len(name) + len(value.encode())
+            size += len(name) + len(encoded_metadata_value(value))
         except UnicodeEncodeError:
             raise InvalidRequest(f"the metadata value of {name!r} is not valid UTF-8", provider=provider) from None
     if size > MAX_METADATA_BYTES:
@@ -110,6 +119,15 @@ def check_metadata(metadata: Mapping[str, str] | None, *, provider: str | None =
             f"the metadata has {size:,} bytes; at most {MAX_METADATA_BYTES:,} are possible", provider=provider
         )
     return dict(metadata)
+
+
+def encoded_metadata_value(value: str) -> str:
+    """A metadata value as an HTTP header can carry it; `urllib.parse.unquote` gives it back.
+
+    What is not printable ASCII is percent-encoded, and so are spaces where HTTP or a signature would drop them.
+    """
+    encoded = quote(value, safe=_PLAIN_IN_A_HEADER)
+    return _OUTER_OR_REPEATED_SPACES.sub(lambda spaces: "%20" * len(spaces[0]), encoded)
 
 
 def check_content_type(content_type: str, *, provider: str | None = None) -> str:

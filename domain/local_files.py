@@ -85,22 +85,30 @@ class LocalSource:
         self._taken += len(data)
         return data
 
+    def read_at(self, offset: int, size: int) -> bytes:
+        """Up to `size` bytes from `offset` on; none at the end. These don't count as taken."""
+        try:
+            return os.pread(self._fd, size, offset)
+        except OSError as error:
+            raise local_error(error, printable_path(self._path), "read") from error
+
     def fileno(self) -> int:
         """The descriptor, for whoever reads by other means than `read`."""
         return self._fd
 
-    def check_unchanged(self, taken: int | None = None) -> None:
+    def check_unchanged(self, taken: int | None = None, *, same: bool = True) -> None:
         """Call when all was read.
 
         Args:
             taken: bytes that were read; by default those that `read` gave.
+            same: whether they are those of an earlier reading, where there was one.
 
         Raises:
             LocalFileError: the file was written, or cut short, since it was opened.
         """
         now, then = os.fstat(self._fd), self._before
         taken = self._taken if taken is None else taken
-        if taken != then.st_size or (now.st_size, now.st_mtime_ns) != (then.st_size, then.st_mtime_ns):
+        if not same or taken != then.st_size or (now.st_size, now.st_mtime_ns) != (then.st_size, then.st_mtime_ns):
             raise LocalFileError(
                 f"{printable_path(self._path)!r} changed while it was read ({then.st_size:,} bytes before, {now.st_size:,} now); "
                 "nothing was stored: run this again when nobody writes it"

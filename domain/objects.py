@@ -19,7 +19,8 @@ class ObjectInfo(NamedTuple):
     Attributes:
         key: the name, exactly as it was given.
         size: bytes.
-        etag: opaque; another one after every write. Compare it for equality and nothing else.
+        etag: opaque; another one whenever the content changes (of the same content written again it may be the same).
+            Compare it for equality and nothing else.
         last_modified: time of the write, timezone-aware UTC.
         content_type: media type; None in a listing.
         sha256: 64 lower-case hex digits; None where unknown, as in a listing or for an object that others put there.
@@ -93,6 +94,8 @@ class Capabilities:
     """`for_bucket` reaches other buckets of the same store."""
     fork_safe: bool = False
     """The provider can be used in a forked child: it has no connections, and its objects are not in this process."""
+    remote: bool = False
+    """Calls wait for a network: several at a time end sooner than one after the other."""
 
     def overridden(self, settings: Mapping[str, bool], *, provider: str | None = None) -> Capabilities:
         """These capabilities with the given ones set otherwise.
@@ -105,6 +108,19 @@ class Capabilities:
             if name not in known:
                 raise ConfigurationError(f"{name!r} is no capability; known are {', '.join(known)}", provider=provider)
         return replace(self, **settings)
+
+
+class UnfinishedUpload(NamedTuple):
+    """An upload in parts that was begun, and neither completed nor aborted. No reader sees it; its parts take up room.
+
+    Attributes:
+        upload_id: the store's name for it; one key can have several.
+        started: when, timezone-aware; None where the store does not say.
+    """
+
+    key: str
+    upload_id: str
+    started: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

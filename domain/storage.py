@@ -10,17 +10,26 @@ better, as local disk does for `upload` and `download`.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from os import PathLike
 from types import TracebackType
 from typing import Any, Self
 
-from domain.errors import BucketNotFound, ObjectNotFound, StorageError, StoreUnavailable, UnsupportedOperation
+from domain.errors import BucketNotFound, ObjectNotFound, StorageError, StoreUnavailable
 from domain.local_files import CHUNK_BYTES, LocalSource, ReplacementFile
 from domain.media_types import content_type_of_upload
-from domain.objects import ByteRange, Capabilities, ObjectInfo, Progress, StorageLocation, WriteCondition
+from domain.objects import (
+    ByteRange,
+    Capabilities,
+    ObjectInfo,
+    Progress,
+    StorageLocation,
+    UnfinishedUpload,
+    WriteCondition,
+)
 from domain.streams import ObjectReader, ObjectWriter
+from domain.write_checks import WriteChecks
 
 __all__ = [
     "ByteRange",
@@ -29,11 +38,12 @@ __all__ = [
     "ObjectInfo",
     "Progress",
     "StorageLocation",
+    "UnfinishedUpload",
     "WriteCondition",
 ]
 
 
-class IStorageProvider(ABC):
+class IStorageProvider(WriteChecks):
     """One bucket of one store.
 
     Promises that hold for every method:
@@ -49,9 +59,6 @@ class IStorageProvider(ABC):
 
     The base class has no state: an implementation need not call `super().__init__()`.
     """
-
-    name: str
-    """The provider's name in the factory, in errors and in `describe()`."""
 
     # -- life
 
@@ -77,15 +84,6 @@ class IStorageProvider(ABC):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.disconnect()
-
-    @property
-    @abstractmethod
-    def capabilities(self) -> Capabilities:
-        """What this bucket can do. Cheap: no request."""
-
-    @abstractmethod
-    def describe(self) -> StorageLocation:
-        """Where the objects are, without secrets. Cheap: no request."""
 
     @abstractmethod
     def for_bucket(self, bucket: str) -> IStorageProvider:
@@ -232,7 +230,7 @@ class IStorageProvider(ABC):
 
         Args:
             content_type: media type; by default guessed from the key's suffix.
-            metadata: names `[a-z0-9-]+`, values any text, 2 KiB in all; replaces all earlier metadata of the key.
+            metadata: names `[a-z0-9-]+`, values any text, `MAX_METADATA_BYTES` in all; replaces all that the key had.
             condition: checked at the moment of publication, against all other writers.
 
         Raises:
@@ -330,36 +328,53 @@ class IStorageProvider(ABC):
                 failures.append(error)
         return failures
 
+    # -- leftovers
+
+    def unfinished_uploads(self, prefix: str = "") -> Iterator[UnfinishedUpload]:
+        """Uploads in parts that somebody began and did not finish; none where a store keeps no such thing.
+
+        An upload that is under way looks the same as one whose program was killed; its age tells them apart.
+
+        Raises:
+            BucketNotFound, AccessDenied, StoreUnavailable.
+        """
+        return iter(())
+
+    def abort_upload(self, upload: UnfinishedUpload) -> None:
+        """Free the parts of an unfinished upload; one that is gone is no error.
+
+        Raises:
+            UnsupportedOperation: where a store keeps no such thing.
+        """
+        raise self.unsupported("uploads in parts")
+
     # -- signing
 
-    def presign(self, key: str, *, method: str = "GET", expires_in: int = 3600, content_type: str | None = None) -> str:
+    def presign(
+        self,
+        key: str,
+        *,
+        method: str = "GET",
+        expires_in: int = 3600,
+        content_type: str | None = None,
+        content_length: int | None = None,
+        once: bool = False,
+    ) -> str:
         """A URL with which anybody can GET or PUT this object until it expires (capability `presign`).
+
+        What is bound to a PUT is part of the signature: the request has to carry exactly these headers, and one with
+        others is refused by the store.
 
         Args:
             method: `GET` or `PUT`.
-            expires_in: seconds.
-            content_type: for PUT, the type that the request must carry.
+            expires_in: seconds, at most 7 days.
+            content_type: for PUT, bound as `Content-Type`; for GET, the type that the answer is to have.
+            content_length: for PUT, bytes, bound as `Content-Length`.
+            once: for PUT, bound as `If-None-Match: *`: it creates the object and never replaces one (capability
+                `create_if_absent`).
 
         Raises:
             UnsupportedOperation: without the capability.
+            InvalidRequest: another method, a lifetime out of range, or something bound to a GET.
         """
         raise self.unsupported("presigned URLs")
-
-    # -- for implementers
-
-    def unsupported(self, what: str) -> UnsupportedOperation:
-        """The error to raise for a missing capability."""
-        return UnsupportedOperation(f"{what}: {self.describe().url} can't do this", provider=self.name)
-
-    def check_condition(self, condition: WriteCondition | None) -> None:
-        """Refuse a condition that is not among the capabilities.
-
-        Raises:
-            UnsupportedOperation.
-        """
-        if condition is None:
-            return
-        if condition.if_match is None and not self.capabilities.create_if_absent:
-            raise self.unsupported("create-if-absent")
-        if condition.if_match is not None and not self.capabilities.replace_if_unchanged:
-            raise self.unsupported("replace-if-unchanged")

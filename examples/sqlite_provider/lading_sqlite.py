@@ -25,7 +25,7 @@ from domain.errors import (
     StorageError,
     StoreUnavailable,
 )
-from domain.keys import check_content_type, check_key, check_metadata, check_prefix, shortened
+from domain.keys import check_key, check_prefix, shortened
 from domain.media_types import guess_content_type
 from domain.storage import ByteRange, Capabilities, IStorageProvider, ObjectInfo, StorageLocation, WriteCondition
 from domain.streams import ObjectReader, ObjectWriter, extent
@@ -142,11 +142,7 @@ class SQLiteProvider(IStorageProvider):
         metadata: Mapping[str, str] | None = None,
         condition: WriteCondition | None = None,
     ) -> ObjectWriter:
-        check_key(key, provider=self.name)
-        self.check_condition(condition)
-        if content_type is not None:
-            check_content_type(content_type, provider=self.name)
-        kept = check_metadata(metadata, provider=self.name)
+        kept = self.check_write(key, content_type, metadata, condition)
         kind = content_type or guess_content_type(key)
         return _Writer(self, ObjectInfo(key, 0, "", datetime.min, kind, None, kept), condition)
 

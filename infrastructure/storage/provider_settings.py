@@ -6,10 +6,11 @@ whole truth: nothing here reads the environment but `read_environment`, which on
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from domain.errors import ConfigurationError
 
@@ -24,6 +25,17 @@ class ProviderSettings(BaseModel):
 
     capabilities: dict[str, bool] = {}
     """Capabilities known to be otherwise than this provider's defaults."""
+
+    @field_validator("capabilities", mode="before")
+    @classmethod
+    def _read_capabilities(cls, given: object) -> object:
+        """An environment variable says `name=true,other=false`."""
+        if not isinstance(given, str):
+            return given
+        pairs = re.findall(r"\s*([a-z_]+)\s*=\s*(true|false)\s*(?:,|$)", given)
+        if len(pairs) != given.count(",") + 1:
+            raise ValueError("write them as name=true,other=false")
+        return {name: value == "true" for name, value in pairs}
 
 
 Settings = TypeVar("Settings", bound=ProviderSettings)

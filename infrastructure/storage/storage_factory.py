@@ -52,6 +52,14 @@ _PROVIDERS = "infrastructure.storage.providers"
 BUILT_IN = (
     Registration("local", f"{_PROVIDERS}.local_provider:LocalProvider", ("file", "disk")),
     Registration("memory", f"{_PROVIDERS}.memory_provider:MemoryProvider"),
+    Registration("s3", f"{_PROVIDERS}.s3_provider:S3Provider", ("aws",), "s3"),
+    Registration(
+        "r2", f"{_PROVIDERS}.cloudflare_r2_provider:CloudflareR2Provider", ("cloudflare", "cloudflare_r2"), "s3"
+    ),
+    Registration("minio", f"{_PROVIDERS}.minio_provider:MinIOProvider", (), "s3"),
+    Registration("wasabi", f"{_PROVIDERS}.wasabi_provider:WasabiProvider", (), "s3"),
+    Registration("b2", f"{_PROVIDERS}.backblaze_provider:BackblazeProvider", ("backblaze",), "s3"),
+    Registration("spaces", f"{_PROVIDERS}.digitalocean_provider:DigitalOceanProvider", ("do", "digitalocean"), "s3"),
 )
 
 
@@ -109,7 +117,7 @@ class StorageProviderFactory:
                 model = getattr(provider, "settings_model", None)
                 names = getattr(provider, "environment", {})
                 if model:
-                    missing = missing_settings(model, names, environ, _defaults(provider))
+                    missing = missing_settings(model, names, environ, _completed(provider, {}))
             chosen = active in (registration.name, *registration.aliases)
             found.append(ProviderStatus(registration.name, registration.aliases, chosen, problem, tuple(missing)))
         return found
@@ -166,8 +174,7 @@ class StorageProviderFactory:
         from infrastructure.storage.provider_settings import read_environment
 
         given = read_environment(getattr(provider, "environment", {}), environ, provider=provider.name)
-        defaults = {} if _required(provider) <= given.keys() else _defaults(provider)
-        return {**defaults, **given}
+        return _completed(provider, given)
 
     @classmethod
     def _find(cls, name: str) -> Registration:
@@ -242,14 +249,10 @@ def _made(provider: type[IStorageProvider], settings: Mapping[str, Any]) -> ISto
     return made
 
 
-def _required(provider: type[IStorageProvider]) -> set[str]:
-    model = getattr(provider, "settings_model", None)
-    return {name for name, field in model.model_fields.items() if field.is_required()} if model else set()
-
-
-def _defaults(provider: type[IStorageProvider]) -> dict[str, Any]:
-    make = getattr(provider, "default_settings", None)
-    return make() if make else {}
+def _completed(provider: type[IStorageProvider], given: dict[str, Any]) -> dict[str, Any]:
+    """The settings that the environment gives, with what a provider adds where it leaves something open."""
+    complete = getattr(provider, "complete_environment", None)
+    return complete(given) if complete else given
 
 
 def _shown(target: str | type[IStorageProvider]) -> str:

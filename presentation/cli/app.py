@@ -7,7 +7,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from presentation.cli import about, objects, transfers
+from presentation.cli import about, costs, objects, signing, transfers, uploads
 from presentation.cli.ending import ending
 from presentation.cli.exit_codes import EXIT_CODES_HELP
 
@@ -39,5 +39,5 @@ app = typer.Typer(
     "without it they are in a folder on this machine.",
     epilog=EXIT_CODES_HELP,
 )
-for group in (objects, transfers, about):
+for group in (objects, transfers, signing, uploads, costs, about):
     group.register(app)

@@ -144,10 +144,10 @@ class HashOfSomethingElse(MemoryProvider):
         return super().head(key)._replace(sha256="0" * 64)
 
 
-class EtagOfContent(MemoryProvider):
+class EtagOfSize(MemoryProvider):
     def _publish(self, data: Any, info: Any, condition: Any) -> Any:
         published = super()._publish(data, info, condition)
-        same = published._replace(etag=str(hash(data)))
+        same = published._replace(etag=str(len(data)))
         objects = self._server.buckets[self._bucket]
         objects[info.key] = objects[info.key]._replace(info=same)
         return same
@@ -292,7 +292,7 @@ _BROKEN: list[tuple[type[MemoryProvider], str, Mapping[str, Any]]] = [
     (MetadataInLowerCase, "test_metadata_comes_back", {}),
     (MetadataMerged, "test_metadata_is_replaced_by_the_next_write", {"later": None}),
     (HashOfSomethingElse, "test_sha256_is_kept", {"size": 1}),
-    (EtagOfContent, "test_etag_is_another_one_after_every_write", {}),
+    (EtagOfSize, "test_etag_is_another_one_whenever_the_content_changes", {}),
     (NaiveTime, "test_last_modified_is_aware_utc_and_recent", {}),
     (KeysAsPaths, "test_key_comes_back_as_given", {"name": "double slash"}),
     (KeysAsPaths, "test_awkward_keys_live_side_by_side", {"order": "as listed"}),

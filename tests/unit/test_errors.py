@@ -60,4 +60,4 @@ def test_the_documented_codes_are_the_ones_used() -> None:
 
 
 def test_only_what_may_pass_by_itself_is_retryable() -> None:
-    assert [kind for kind in KINDS if kind.retryable] == [errors.StoreUnavailable]
+    assert [kind for kind in KINDS if kind.retryable] == [errors.StoreUnavailable, errors.TooManyRequests]

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import unquote
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.errors import InvalidRequest
-from domain.keys import check_content_type, check_key, check_metadata, shortened
+from domain.keys import (
+    MAX_METADATA_BYTES,
+    check_content_type,
+    check_key,
+    check_metadata,
+    encoded_metadata_value,
+    shortened,
+)
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 
@@ -41,9 +49,9 @@ def test_a_key_is_text(key: object) -> None:
 
 @settings(deadline=None)
 @given(st.dictionaries(st.from_regex(r"[a-z0-9-]{1,20}", fullmatch=True), TEXT, max_size=5))
-def test_metadata_is_taken_up_to_two_kibibytes_and_copied(metadata: dict[str, str]) -> None:
-    size = sum(len(name) + len(value.encode()) for name, value in metadata.items())
-    if size > 2048 or "sha256" in metadata:
+def test_metadata_is_taken_up_to_its_limit_and_copied(metadata: dict[str, str]) -> None:
+    size = sum(len(name) + len(encoded_metadata_value(value)) for name, value in metadata.items())
+    if size > MAX_METADATA_BYTES or metadata.keys() & {"sha256", "write-id"}:
         with pytest.raises(InvalidRequest):
             check_metadata(metadata)
     else:
@@ -53,11 +61,37 @@ def test_metadata_is_taken_up_to_two_kibibytes_and_copied(metadata: dict[str, st
 
 
 def test_the_limit_of_metadata_is_exact() -> None:
-    assert check_metadata({"n": "v" * 2047}) == {"n": "v" * 2047}
+    # 2,048 less the names and values of `sha256` (6 + 64) and `write-id` (8 + 32).
+    assert check_metadata({"n": "v" * 1937}) == {"n": "v" * 1937}
     with pytest.raises(InvalidRequest):
-        check_metadata({"n": "v" * 2048})
+        check_metadata({"n": "v" * 1938})
+    assert check_metadata({"n": "é" * 322})  # six bytes each on the wire
     with pytest.raises(InvalidRequest):
-        check_metadata({"n": "é" * 1024})
+        check_metadata({"n": "é" * 323})
+
+
+@pytest.mark.parametrize(
+    ("value", "encoded"),
+    [
+        ("plain text, with 'signs'; =?", "plain text, with 'signs'; =?"),
+        ("100%", "100%25"),
+        (" a  b ", "%20a%20%20b%20"),
+        ("µ\n", "%C2%B5%0A"),
+        ("", ""),
+    ],
+)
+def test_a_metadata_value_goes_into_a_header(value: str, encoded: str) -> None:
+    assert encoded_metadata_value(value) == encoded
+
+
+@settings(deadline=None)
+@given(TEXT)
+def test_an_encoded_metadata_value_is_printable_and_comes_back(value: str) -> None:
+    encoded = encoded_metadata_value(value)
+    assert unquote(encoded) == value
+    assert all(" " <= character <= "~" for character in encoded)
+    assert encoded == " ".join(encoded.split(" ")).strip(" ")
+    assert "  " not in encoded
 
 
 @pytest.mark.parametrize(

@@ -106,9 +106,9 @@ class Conditions(PromiseGroup):
     def test_replace_if_unchanged_leaves_a_changed_object(
         self, harness: Harness, provider: IStorageProvider, tmp_path: Path, write: str
     ) -> None:
-        """`PreconditionFailed` where the ETag is another one, even if the content is the same: nothing was written."""
+        """`PreconditionFailed` where the ETag is another one: nothing was written."""
         condition = WriteCondition.unchanged(provider.put_bytes("a", b"data").etag)
-        before = facts(provider.put_bytes("a", b"data"))
+        before = facts(provider.put_bytes("a", b"DATA"))
         able = provider.capabilities.replace_if_unchanged
         refusal(
             PreconditionFailed if able else UnsupportedOperation,
@@ -116,7 +116,7 @@ class Conditions(PromiseGroup):
             key="a" if able else None,
         )
         assert facts(provider.head("a")) == before
-        assert harness.peek(provider, "a") == b"data"
+        assert harness.peek(provider, "a") == b"DATA"
 
     @_every_write
     def test_replace_if_unchanged_creates_nothing(self, provider: IStorageProvider, tmp_path: Path, write: str) -> None:

@@ -18,6 +18,9 @@ class Harness(ABC):
     known_gaps: Mapping[str, str] = {}
     """Test name (`test_x`, or `test_x[case]` for one case of it) -> why the store can't keep this promise."""
 
+    racy_gaps: Mapping[str, str] = {}
+    """As `known_gaps`, for what goes wrong only when requests meet at a bad moment: such a test may also pass."""
+
     secrets: tuple[str, ...] = ()
     """The credentials in the settings; no message and no description may show one."""
 

@@ -22,7 +22,7 @@ _SORTED = sorted(_NAMES, key=str.encode)
 
 _PREFIXES = (
     "", "a", "a/", "a//", "a/b", "a/b/", "a/b/c", "a/b/c/", "b", "c", "cc", "cc/", "c/", "/", ".", "..", "../", "./",
-    ".lading", ".lading/", ".lading/keys/", "e", "é", "missing", "a/b/c/d/e", "A", "🔭", "\n", "\0", "%", "a\0/",
+    ".lading", ".lading/", ".lading/keys/", "e", "é", "missing", "a/b/c/d/e", "A", "🔭", "\n", "\1", "%", "a\1/",
     "x" * 300, "x" * 300 + "/", "y" * 1024,
 )  # fmt: skip
 
@@ -48,7 +48,7 @@ class Listing(PromiseGroup):
     @pytest.mark.parametrize("prefix", _PREFIXES, ids=lambda prefix: ascii(prefix)[1:20].replace("\\", "_"))
     def test_prefix_is_a_raw_string(self, provider: IStorageProvider, prefix: str) -> None:
         """`list_objects`: the prefix is a raw string: `c` also lists `cc/0`; it need not end where a name does."""
-        keys = [*_SORTED, "../up", "./here", "/lead", ".lading/keys/a", ".ladino", "a\0/b", "\nline", "x" * 300 + "/x"]
+        keys = [*_SORTED, "../up", "./here", "/lead", ".lading/keys/a", ".ladino", "a\1/b", "\nline", "x" * 300 + "/x"]
         for key in keys:
             provider.put_bytes(key, b"data")
         assert listed(provider, prefix) == sorted((key for key in keys if key.startswith(prefix)), key=str.encode)
@@ -65,7 +65,7 @@ class Listing(PromiseGroup):
         """`list_objects`: only keys greater than `start_after` in byte order, whether or not it is a key itself."""
         for key in _SORTED:
             provider.put_bytes(key, b"data")
-        for start_after in (*_SORTED, "a/b/", "a/a/z", "a/b/c/d", "!", "🔭/zzz", "\U0010ffff", "a\0", "cc"):
+        for start_after in (*_SORTED, "a/b/", "a/a/z", "a/b/c/d", "!", "🔭/zzz", "\U0010ffff", "a\1", "cc"):
             found = [info.key for info in provider.list_objects(prefix, start_after=start_after)]
             expected = [k for k in _SORTED if k.startswith(prefix) and k.encode() > start_after.encode()]
             assert found == expected, start_after

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.errors import InvalidRequest
+from domain.keys import MAX_METADATA_BYTES, RESERVED_METADATA
 from domain.storage import IStorageProvider
 from infrastructure.storage.contract.group import PromiseGroup, examples, listed, refusal
 
@@ -26,12 +27,12 @@ _VALUES = {
     "json": '{"a": [1, null]}',
 }
 
-_NAMES = st.from_regex(r"[a-z0-9-]{1,12}", fullmatch=True).filter(lambda name: name != "sha256")
-_METADATA = st.dictionaries(_NAMES, st.text(st.characters(exclude_categories=["Cs"]), max_size=60), max_size=6)
+_NAMES = st.from_regex(r"[a-z0-9-]{1,12}", fullmatch=True).filter(lambda name: name not in RESERVED_METADATA)
+_METADATA = st.dictionaries(_NAMES, st.text(st.characters(exclude_categories=["Cs"]), max_size=20), max_size=6)
 
 
 class Metadata(PromiseGroup):
-    """`open_writer`: names `[a-z0-9-]+`, values any text, 2 KiB in all; replaces all earlier metadata of the key."""
+    """`open_writer`: names `[a-z0-9-]+`, values any text, `MAX_METADATA_BYTES` in all; replaces all that the key had."""
 
     @pytest.mark.parametrize("name", sorted(_VALUES))
     def test_metadata_value_is_any_text(self, provider: IStorageProvider, name: str) -> None:
@@ -51,7 +52,7 @@ class Metadata(PromiseGroup):
         provider.put_bytes("a", b"data", metadata=metadata)
         assert provider.get_metadata("a")["metadata"] == metadata
 
-    @pytest.mark.parametrize("name", ["", "A", "under_score", "a b", "é", "a\n", "a:b", "a/b", "sha256"])
+    @pytest.mark.parametrize("name", ["", "A", "under_score", "a b", "é", "a\n", "a:b", "a/b", "sha256", "write-id"])
     def test_metadata_name_out_of_the_alphabet_is_refused(self, provider: IStorageProvider, name: str) -> None:
         """`open_writer`: `InvalidRequest` for a name that is not `[a-z0-9-]+`, or kept for the store's own use."""
         refusal(InvalidRequest, lambda: provider.open_writer("a", metadata={name: "x"}))
@@ -64,22 +65,15 @@ class Metadata(PromiseGroup):
         refusal(InvalidRequest, lambda: provider.put_bytes("a", b"data", metadata={"name": value}))
         assert listed(provider) == []
 
-    @pytest.mark.parametrize("letter", ["x", "é", "🔭"])
-    def test_metadata_of_two_kib_is_the_most(self, provider: IStorageProvider, letter: str) -> None:
-        """`open_writer`: 2 KiB in all, UTF-8 bytes of names and values: 2,048 are kept, 2,049 refused."""
-        value = letter * (2040 // len(letter.encode()))
-        most = {"12345": value, "abc": ""}
-        assert sum(len(name) + len(text.encode()) for name, text in most.items()) == 2048
+    @pytest.mark.parametrize(("letter", "size"), [("x", 1), ("é", 6), ("🔭", 12), ("\x01", 3), ("%", 3)])
+    def test_metadata_has_a_limit(self, provider: IStorageProvider, letter: str, size: int) -> None:
+        """`open_writer`: `MAX_METADATA_BYTES` in all are kept, one more refused; `size` is a letter's on the wire."""
+        fits, left = divmod(MAX_METADATA_BYTES - 8, size)
+        most = {"12345": letter * fits + "x" * left, "abc": ""}
         provider.put_bytes("a", b"data", metadata=most)
         assert provider.get_metadata("a")["metadata"] == most
         refusal(InvalidRequest, lambda: provider.put_bytes("a", b"other", metadata={**most, "abc": "x"}))
         assert provider.get_bytes("a") == b"data"
-        assert provider.get_metadata("a")["metadata"] == most
-
-    def test_metadata_of_two_kib_of_control_characters_is_kept(self, provider: IStorageProvider) -> None:
-        """`open_writer`: 2 KiB as given, however much longer the store's own way to write them down is."""
-        most = {"name": "\x01" * 2044}
-        provider.put_bytes("a", b"data", metadata=most)
         assert provider.get_metadata("a")["metadata"] == most
 
     @pytest.mark.parametrize("later", [None, {}, {"other": "2"}])

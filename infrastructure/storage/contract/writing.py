@@ -135,12 +135,12 @@ class Writing(PromiseGroup):
 
     # -- ETags
 
-    def test_etag_is_another_one_after_every_write(self, provider: IStorageProvider) -> None:
-        """`ObjectInfo.etag`: another one after every write, also of the same content, however quickly they follow."""
-        etags = [provider.put_bytes("a", b"same").etag for _ in range(50)]
+    def test_etag_is_another_one_whenever_the_content_changes(self, provider: IStorageProvider) -> None:
+        """`ObjectInfo.etag`: another one for other content, also of the same size, however quickly writes follow."""
+        etags = [provider.put_bytes("a", b"%02d" % number).etag for number in range(50)]
         assert len(set(etags)) == 50
         provider.delete("a")
-        assert provider.put_bytes("a", b"same").etag not in etags
+        assert provider.put_bytes("a", b"xx").etag not in etags
 
     def test_etag_is_the_same_in_every_answer(self, provider: IStorageProvider) -> None:
         """`ObjectInfo.etag`: write, `head`, listing and reader name the same state by the same ETag."""

@@ -17,7 +17,7 @@ from domain.errors import (
     PreconditionFailed,
     StorageError,
 )
-from domain.keys import check_bucket_name, check_content_type, check_key, check_metadata, check_prefix, shortened
+from domain.keys import check_bucket_name, check_key, check_prefix, shortened
 from domain.local_files import LocalSource, ReplacementFile
 from domain.media_types import content_type_of_upload, guess_content_type
 from domain.storage import (
@@ -94,11 +94,13 @@ class LocalProvider(IStorageProvider):
         self._store = LocalStore(base, durable=self._settings.durable, create=bucket is None)
 
     @classmethod
-    def default_settings(cls) -> dict[str, Any]:
-        """What `from_env` takes where the environment says nothing: a folder among the user's data."""
+    def complete_environment(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """The settings of the environment; where they name no folder, one among the user's data."""
+        if "base_path" in given:
+            return given
         from platformdirs import user_data_path
 
-        return {"base_path": user_data_path("lading", appauthor=False) / "storage"}
+        return {"base_path": user_data_path("lading", appauthor=False) / "storage", **given}
 
     # -- life
 
@@ -269,11 +271,8 @@ class LocalProvider(IStorageProvider):
     def _accepted(
         self, key: str, content_type: str | None, metadata: Mapping[str, str] | None, condition: WriteCondition | None
     ) -> Record:
-        check_key(key, provider=self.name)
-        self.check_condition(condition)
-        if content_type is not None:
-            check_content_type(content_type, provider=self.name)
-        return Record(None, _uncommon(key, content_type), check_metadata(metadata, provider=self.name))
+        kept = self.check_write(key, content_type, metadata, condition)
+        return Record(None, _uncommon(key, content_type), kept)
 
     def _publish(
         self, fd: int, temporary: str, key: str, record: Record, condition: WriteCondition | None

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from domain.errors import BucketNotFound, ObjectNotFound, PreconditionFailed
-from domain.keys import check_bucket_name, check_content_type, check_key, check_metadata, check_prefix, shortened
+from domain.keys import check_bucket_name, check_key, check_prefix, shortened
 from domain.media_types import guess_content_type
 from domain.storage import ByteRange, Capabilities, IStorageProvider, ObjectInfo, StorageLocation, WriteCondition
 from domain.streams import ObjectReader, ObjectWriter, extent
@@ -120,11 +120,7 @@ class MemoryProvider(IStorageProvider):
         metadata: Mapping[str, str] | None = None,
         condition: WriteCondition | None = None,
     ) -> ObjectWriter:
-        check_key(key, provider=self.name)
-        self.check_condition(condition)
-        if content_type is not None:
-            check_content_type(content_type, provider=self.name)
-        kept = check_metadata(metadata, provider=self.name)
+        kept = self.check_write(key, content_type, metadata, condition)
         self._objects()
         return _MemoryWriter(self, key, content_type or guess_content_type(key), kept, condition)
 

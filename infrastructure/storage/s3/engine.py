@@ -1,0 +1,381 @@
+"""The S3 engine: one bucket, and which of the clients does what.
+
+Small objects and ranges go through obstore, which needs a third of the time of everything else; keys that it can't say,
+listings, bulk deletes, bodies from a file and the parts of large objects go as signed requests of our own; buckets, copies and
+the life of multipart uploads are boto3's. None of them repeats a request: `Retries` does, for all.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from functools import partial
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from domain.errors import (
+    BucketNotFound,
+    ObjectNotFound,
+    PreconditionFailed,
+    StorageError,
+    StoreUnavailable,
+    TooManyRequests,
+    UnsupportedOperation,
+)
+from domain.keys import check_key, shortened
+from domain.storage import ObjectInfo, Progress, WriteCondition
+from infrastructure.storage.s3.attributes import Attributes, info_of_write
+from infrastructure.storage.s3.data_plane import DataPlane, NotPartial, sayable
+from infrastructure.storage.s3.dialect import GIB, Target
+from infrastructure.storage.s3.retries import Retries
+
+if TYPE_CHECKING:
+    from infrastructure.storage.s3.control_plane import ControlPlane
+    from infrastructure.storage.s3.multipart import Multipart
+    from infrastructure.storage.s3.wire import Body, Wire
+    from infrastructure.storage.s3.writing import FileContent
+
+Answer = TypeVar("Answer")
+
+SMALL_BYTES = 8 << 20
+"""Up to here an object is sent from memory."""
+
+_SEEN_SECONDS = 60.0
+_SENT_PIECE_BYTES = 1 << 20
+
+
+class ObjectPlane(Protocol):
+    """What both ways to an object's bytes can do."""
+
+    def head(self, key: str) -> ObjectInfo: ...
+
+    def written_by(self, key: str) -> tuple[str, str]: ...
+
+    def get(self, key: str, start: int, stop: int | None, if_match: str | None) -> tuple[ObjectInfo, Body]: ...
+
+    def put(self, key: str, data: Any, attributes: Attributes, condition: WriteCondition | None) -> str: ...
+
+    def delete(self, key: str) -> None: ...
+
+
+class S3Engine:
+    """The objects of one bucket. Thread-safe; its clients are made when they are first needed."""
+
+    def __init__(self, target: Target, *, create_bucket: bool = False) -> None:
+        self.target = target
+        self.retries = Retries(target.attempts)
+        self._create_bucket = create_bucket
+        self._lock = threading.RLock()
+        self._data: DataPlane | None = None
+        self._wire: Wire | None = None
+        self._control: ControlPlane | None = None
+        self._multipart: Multipart | None = None
+        self._seen = -_SEEN_SECONDS
+        self._ranges_are_odd = False
+
+    # -- clients
+
+    @property
+    def wire(self) -> Wire:
+        """Signed requests of our own."""
+        with self._lock:
+            if self._wire is None:
+                from infrastructure.storage.s3.wire import Wire
+
+                self._wire = Wire(self.target)
+            return self._wire
+
+    @property
+    def control(self) -> ControlPlane:
+        """boto3."""
+        with self._lock:
+            if self._control is None:
+                from infrastructure.storage.s3.control_plane import ControlPlane
+
+                self._control = ControlPlane(self.target)
+            return self._control
+
+    @property
+    def multipart(self) -> Multipart:
+        """Objects in parts."""
+        with self._lock:
+            if self._multipart is None:
+                from infrastructure.storage.s3.multipart import Multipart
+
+                self._multipart = Multipart(self.target, self.control, self.wire, self.retries, self._look)
+            return self._multipart
+
+    def _plane(self, key: str) -> ObjectPlane:
+        if not sayable(key):
+            return self.wire
+        plane = self._data
+        if plane is None:
+            with self._lock:
+                plane = self._data = self._data or DataPlane(self.target)
+        return plane
+
+    def close(self) -> None:
+        """Let go of all connections; the next call makes them anew."""
+        with self._lock:
+            if self._wire is not None:
+                self._wire.close()
+            if self._control is not None:
+                self._control.close()
+            self._data = self._wire = self._control = self._multipart = None
+
+    # -- the bucket
+
+    def check_bucket(self) -> None:
+        """Raises: BucketNotFound, AccessDenied, StoreUnavailable, ConfigurationError for one in another region."""
+        self.asked(self._head_bucket)
+
+    def create_bucket(self) -> None:
+        """Create the bucket where it is missing."""
+        self.retries(self.control.create_bucket)
+
+    def asked(self, call: Callable[[], Answer]) -> Answer:
+        """`call()` with retries, and once more where it made known that the bucket is missing and may be made."""
+        try:
+            answer = self.retries(call)
+        except BucketNotFound:
+            if not self._create_bucket:
+                raise
+            self.create_bucket()
+            answer = self.retries(call)
+        self._seen = time.monotonic()
+        return answer
+
+    def _head_bucket(self) -> None:
+        try:
+            self.wire.send("HEAD", doing=f"reach {self.target.place()}")
+        except ObjectNotFound as error:
+            raise BucketNotFound(
+                f"there is no bucket {self.target.bucket!r} at {self.target.endpoint_url}; check its name, or make it "
+                "with --create-bucket",
+                provider=self.target.provider,
+            ) from error
+
+    # -- reading
+
+    def head(self, key: str) -> ObjectInfo:
+        """As `IStorageProvider.head`."""
+        return self.asked(partial(self._look, key))
+
+    def _look(self, key: str) -> ObjectInfo:
+        try:
+            return self._plane(key).head(key)
+        except ObjectNotFound:
+            # The answer to a HEAD has no body that would tell which of the two is missing. A bucket that answered a
+            # moment ago is taken to be there: who looks for many keys should not pay twice for each.
+            if time.monotonic() - self._seen > _SEEN_SECONDS:
+                self._head_bucket()
+            raise
+
+    def get(self, key: str, start: int, stop: int | None, if_match: str | None) -> tuple[ObjectInfo, Body]:
+        """The object and its bytes from `start` to `stop`; one request, not repeated."""
+        if not self._ranges_are_odd:
+            try:
+                return self._plane(key).get(key, start, stop, if_match)
+            except NotPartial:
+                self._ranges_are_odd = True
+        return self.wire.get(key, start, stop, if_match)
+
+    def list_objects(self, prefix: str, start_after: str) -> Iterator[ObjectInfo]:
+        """As `IStorageProvider.list_objects`."""
+        from infrastructure.storage.s3.listing import list_objects
+
+        return list_objects(self.target, self.wire, self.asked, prefix, start_after)
+
+    # -- writing
+
+    def put(
+        self, key: str, data: bytes | memoryview, attributes: Attributes, condition: WriteCondition | None
+    ) -> ObjectInfo:
+        """Store bytes that are in memory, in one request."""
+        plane = self._plane(key)
+        return self._put(
+            plane, key, len(data), attributes, condition, lambda sent: plane.put(key, data, sent, condition)
+        )
+
+    def put_file(
+        self,
+        key: str,
+        content: FileContent,
+        attributes: Attributes,
+        condition: WriteCondition | None,
+        progress: Progress | None = None,
+    ) -> ObjectInfo:
+        """Store a file: in one request below the threshold, in parts above."""
+        can = self.target.capabilities
+        in_parts = content.size >= self.target.multipart_threshold
+        if condition is not None and not (can.create_if_absent_multipart and condition.if_match is None):
+            in_parts = False  # one request can be conditional where the end of many can't
+            if content.size > self.target.dialect.max_put_bytes:
+                raise UnsupportedOperation(
+                    f"a condition on more than {self.target.dialect.max_put_bytes / GIB:.0f} GiB: this bucket can't do this",
+                    provider=self.target.provider,
+                )
+        if in_parts:
+            return self.asked(partial(self._in_parts, key, content, attributes, condition, progress))
+        told = 0
+
+        def pieces() -> Iterator[bytes]:
+            nonlocal told
+            at = 0
+            for piece in content.pieces(_SENT_PIECE_BYTES):
+                yield piece
+                at += len(piece)
+                if progress and at > told:  # what a repeated request sends again is no progress
+                    progress(at - told)
+                    told = at
+
+        return self._put(
+            self.wire,
+            key,
+            content.size,
+            attributes,
+            condition,
+            lambda sent: self.wire.put(key, pieces(), sent, condition, size=content.size),
+        )
+
+    def _in_parts(
+        self,
+        key: str,
+        content: FileContent,
+        attributes: Attributes,
+        condition: WriteCondition | None,
+        progress: Progress | None,
+    ) -> ObjectInfo:
+        upload = self.multipart.begin(key, attributes, progress)
+        try:
+            for piece in content.pieces(self.target.part_size(content.size)):
+                upload.send(piece)
+            return upload.complete(condition)
+        except BaseException:
+            upload.abort()
+            raise
+
+    def _put(
+        self,
+        plane: ObjectPlane,
+        key: str,
+        size: int,
+        attributes: Attributes,
+        condition: WriteCondition | None,
+        send: Callable[[Attributes], str],
+    ) -> ObjectInfo:
+        if condition is None:
+            etag = self.asked(lambda: send(attributes))
+        else:
+            marked = attributes._replace(write_id=uuid.uuid4().hex)
+            etag = self.asked(_Conditional(self, plane, key, condition, marked, send))
+        return info_of_write(key, size, etag, attributes)
+
+    def copy(self, info: ObjectInfo, destination: str) -> ObjectInfo:
+        """Copy an object with all that is known of it, within the store."""
+        return self.copy_as(
+            info, destination, Attributes(info.content_type or "", info.metadata or {}, info.sha256 or "")
+        )
+
+    def copy_as(self, info: ObjectInfo, destination: str, attributes: Attributes) -> ObjectInfo:
+        """Copy an object's bytes within the store, and give the copy these attributes."""
+        if info.size > self.target.dialect.max_put_bytes:
+            return self.asked(lambda: self.multipart.copy(info, destination, attributes, None))
+        etag = self.asked(lambda: self.control.copy(info.key, info.etag, destination, attributes))
+        return info_of_write(destination, info.size, etag, attributes)
+
+    # -- deleting
+
+    def delete(self, key: str) -> None:
+        """As `IStorageProvider.delete`."""
+        with suppress(ObjectNotFound):  # some stores complain
+            self.asked(lambda: self._plane(key).delete(key))
+
+    def delete_many(self, keys: Iterable[str]) -> list[StorageError]:
+        """As `IStorageProvider.delete_many`."""
+        from infrastructure.storage.s3.bulk_delete import MOST, can_be_bulked, delete_objects
+
+        failures: list[StorageError] = []
+        rest = iter(keys)
+        while batch := list(islice(rest, MOST)):
+            together = []
+            for key in dict.fromkeys(batch):
+                try:
+                    check_key(key, provider=self.target.provider)
+                    if can_be_bulked(key):
+                        together.append(key)
+                    else:
+                        self.delete(key)
+                except (BucketNotFound, StoreUnavailable):
+                    raise
+                except StorageError as error:
+                    failures.append(error)
+            if together:
+                failures += self.asked(partial(delete_objects, self.target, self.wire, together))
+        return failures
+
+
+class _Conditional:
+    """A conditional write that is repeated only where nothing was written.
+
+    An answer that was lost, or an error that tells nothing, leaves open whether the write was carried out. The object itself
+    tells: it has the id of the write that made it.
+    """
+
+    def __init__(
+        self,
+        engine: S3Engine,
+        plane: ObjectPlane,
+        key: str,
+        condition: WriteCondition,
+        attributes: Attributes,
+        send: Callable[[Attributes], str],
+    ) -> None:
+        self._engine = engine
+        self._plane = plane
+        self._key = key
+        self._condition = condition
+        self._attributes = attributes
+        self._send = send
+        self._unclear = False
+
+    def __call__(self) -> str:
+        try:
+            return self._send(self._attributes)
+        except (TooManyRequests, BucketNotFound):
+            raise
+        except PreconditionFailed as error:
+            if self._unclear and (etag := self._own()):
+                return etag
+            raise self._lost() from error
+        except StoreUnavailable as error:
+            self._unclear = True
+            there, write_id = self._there()
+            if write_id == self._attributes.write_id:
+                return there or ""
+            if there != self._condition.if_match:
+                raise self._lost() from error
+            raise  # as it was before: the next attempt is the first that can be carried out
+        except ObjectNotFound as error:
+            raise self._lost() from error  # nothing there to replace
+
+    def _own(self) -> str | None:
+        there, write_id = self._there()
+        return there if write_id == self._attributes.write_id else None
+
+    def _there(self) -> tuple[str | None, str]:
+        try:
+            return self._plane.written_by(self._key)
+        except ObjectNotFound:
+            return None, ""
+
+    def _lost(self) -> PreconditionFailed:
+        what = "exists already" if self._condition.if_match is None else "is not as expected"
+        return PreconditionFailed(
+            f"the object {shortened(self._key)!r} {what}; nothing was written",
+            provider=self._engine.target.provider,
+            key=self._key,
+        )

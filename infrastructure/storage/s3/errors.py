@@ -1,0 +1,252 @@
+"""From what a server or a library says to the port's errors: one table of codes, and one reading for each library."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from xml.etree.ElementTree import ParseError, fromstring
+
+from domain.errors import (
+    AccessDenied,
+    BucketNotFound,
+    ConfigurationError,
+    InsufficientStorage,
+    InvalidRequest,
+    ObjectNotFound,
+    PreconditionFailed,
+    RangeNotSatisfiable,
+    StorageError,
+    StoreUnavailable,
+    TooManyRequests,
+    UnsupportedOperation,
+)
+from domain.keys import shortened
+from infrastructure.storage.s3.dialect import Target
+
+# The sentences; `{doing}` is what was tried, after "can't".
+_SKEWED = "can't {doing}: this machine's clock differs from the store's by more than the store allows; set the clock"
+_BUSY = "can't {doing}: the store asks for fewer requests; try again later"
+_SIGNED_WRONGLY = "can't {doing}: the secret key does not belong to the access key; check {credentials}"
+_UNKNOWN_KEY = "can't {doing}: {endpoint} does not know the access key; check {credentials}"
+_EXPIRED = "can't {doing}: the session token has expired or is wrong; sign in again"
+_REFUSED = "can't {doing}: access denied; these credentials lack the permission (check {credentials})"
+_NO_BUCKET = "there is no bucket {bucket!r} at {endpoint}; check its name, or make it with --create-bucket"
+_ELSEWHERE = "can't {doing}: the bucket is not in region {region!r}; set the region it is in"
+_CHANGED = "can't {doing}: it exists already or has changed meanwhile; nothing was written"
+_DAMAGED = "can't {doing}: the bytes arrived damaged; try again"
+_FULL = "can't {doing}: a quota is used up or the store is full; free some space there"
+_UNABLE = "can't {doing}: {endpoint} does not implement this"
+_AWAY = "can't {doing}: {endpoint} is not able to answer; try again later"
+_PAST_END = "can't {doing}: the range starts at or past the end"
+_NO_OBJECT = "can't {doing}: there is no such object"
+
+_BY_CODE: dict[str, tuple[type[StorageError], str]] = {
+    "NoSuchBucket": (BucketNotFound, _NO_BUCKET),
+    "NoSuchKey": (ObjectNotFound, _NO_OBJECT),
+    "InvalidAccessKeyId": (AccessDenied, _UNKNOWN_KEY),
+    "SignatureDoesNotMatch": (AccessDenied, _SIGNED_WRONGLY),
+    "ExpiredToken": (AccessDenied, _EXPIRED),
+    "ExpiredTokenException": (AccessDenied, _EXPIRED),
+    "TokenRefreshRequired": (AccessDenied, _EXPIRED),
+    "InvalidToken": (AccessDenied, _EXPIRED),
+    "InvalidSecurity": (AccessDenied, _REFUSED),
+    "AccessDenied": (AccessDenied, _REFUSED),
+    "Unauthorized": (AccessDenied, _REFUSED),
+    "UnauthorizedAccess": (AccessDenied, _REFUSED),
+    "AllAccessDisabled": (AccessDenied, _REFUSED),
+    "AccountProblem": (AccessDenied, _REFUSED),
+    "RequestTimeTooSkewed": (AccessDenied, _SKEWED),
+    "RequestExpired": (AccessDenied, _SKEWED),
+    "PermanentRedirect": (ConfigurationError, _ELSEWHERE),
+    "TemporaryRedirect": (ConfigurationError, _ELSEWHERE),
+    "AuthorizationHeaderMalformed": (ConfigurationError, _ELSEWHERE),
+    "IllegalLocationConstraintException": (ConfigurationError, _ELSEWHERE),
+    "InvalidLocationConstraint": (ConfigurationError, _ELSEWHERE),
+    "InvalidRegion": (ConfigurationError, _ELSEWHERE),
+    "PreconditionFailed": (PreconditionFailed, _CHANGED),
+    "ConditionalRequestConflict": (StoreUnavailable, _BUSY),  # another write is under way: the next try is told its end
+    "OperationAborted": (StoreUnavailable, _BUSY),
+    "InvalidRange": (RangeNotSatisfiable, _PAST_END),
+    "BadDigest": (StoreUnavailable, _DAMAGED),
+    "XAmzContentSHA256Mismatch": (StoreUnavailable, _DAMAGED),
+    "IncompleteBody": (StoreUnavailable, _DAMAGED),
+    "RequestTimeout": (StoreUnavailable, _AWAY),
+    "QuotaExceeded": (InsufficientStorage, _FULL),
+    "InsufficientCapacity": (InsufficientStorage, _FULL),
+    "XMinioStorageFull": (InsufficientStorage, _FULL),
+    "SlowDown": (TooManyRequests, _BUSY),
+    "SlowDownRead": (TooManyRequests, _BUSY),
+    "SlowDownWrite": (TooManyRequests, _BUSY),
+    "ServiceUnavailable": (TooManyRequests, _BUSY),
+    "TooManyRequests": (TooManyRequests, _BUSY),
+    "Throttling": (TooManyRequests, _BUSY),
+    "RequestLimitExceeded": (TooManyRequests, _BUSY),
+    "RequestRateLimitExceeded": (TooManyRequests, _BUSY),
+    "NotImplemented": (UnsupportedOperation, _UNABLE),
+    "MethodNotAllowed": (UnsupportedOperation, _UNABLE),
+}
+
+_BY_STATUS: dict[int, tuple[type[StorageError], str]] = {
+    301: (ConfigurationError, _ELSEWHERE),
+    307: (ConfigurationError, _ELSEWHERE),
+    401: (AccessDenied, _REFUSED),
+    403: (AccessDenied, _REFUSED),
+    404: (ObjectNotFound, _NO_OBJECT),
+    405: (UnsupportedOperation, _UNABLE),
+    408: (StoreUnavailable, _AWAY),
+    409: (StoreUnavailable, _BUSY),
+    412: (PreconditionFailed, _CHANGED),
+    416: (RangeNotSatisfiable, _PAST_END),
+    429: (TooManyRequests, _BUSY),
+    501: (UnsupportedOperation, _UNABLE),
+    503: (TooManyRequests, _BUSY),
+    507: (InsufficientStorage, _FULL),
+}
+
+# What a failed connection's text holds, in any library's words -> what is told. The first that fits counts.
+_TROUBLE: tuple[tuple[str, type[StorageError], str], ...] = (
+    (r"dns error|name resolution|NameResolution|getaddrinfo|Could not resolve|Name or service not known",
+     StoreUnavailable, "its name does not resolve; check the endpoint's spelling and the network"),
+    (r"UnknownIssuer|CERTIFICATE_VERIFY_FAILED|self.signed|invalid peer certificate|NotValidForName|certificate",
+     ConfigurationError, "its certificate is not trusted; name its CA in STORAGE_CA_BUNDLE (ca_bundle)"),
+    (r"InvalidContentType|InvalidMessage|WRONG_VERSION_NUMBER|RECORD_LAYER_FAILURE|UNEXPECTED_MESSAGE|UNKNOWN_PROTOCOL",
+     ConfigurationError, "it does not speak TLS; write http:// in front of the endpoint if that is meant"),
+    (r"proxy|Proxy", StoreUnavailable, "the proxy does not let this through; check HTTPS_PROXY and HTTP_PROXY"),
+    (r"refused|Refused", StoreUnavailable, "nothing listens there; check the address and whether the store runs"),
+    (r"[Tt]imed? ?[Oo]ut", StoreUnavailable, "no answer in time; try again later"),
+    (r"InvalidLastModified|MissingLastModified|MissingEtag|MissingContentLength|[Ii]nvalid HTTP|BadStatusLine|LineTooLong"
+     r"|InvalidHeader|Parse\(",
+     ConfigurationError, "what answers there is no S3 service; check the endpoint (http or https, port)"),
+)  # fmt: skip
+
+_STATUS_IN_TEXT = re.compile(
+    r"Server returned (?:non-2xx|error) status code: (\d{3})[^:]*: ?(.*?)(?:\n\nDebug|\Z)", re.S
+)
+_REGION = re.compile(r"<Region>([\w-]+)</Region>|expecting '([\w-]+)'")
+
+
+def of_reply(
+    target: Target, status: int, body: str, doing: str, *, key: str | None = None, region: str | None = None
+) -> StorageError:
+    """The error that an HTTP answer tells.
+
+    Args:
+        body: the answer's text: XML with a code, or anything else, or nothing.
+        doing: what was tried, after "can't".
+        region: the region that the answer names as the bucket's.
+    """
+    code, message = _code_of(body)
+    if found := _REGION.search(body):
+        region = region or found[1] or found[2]
+    return of_code(target, status, code, message, doing, key=key, region=region, page=_is_page(body))
+
+
+def of_code(
+    target: Target,
+    status: int,
+    code: str,
+    message: str,
+    doing: str,
+    *,
+    key: str | None = None,
+    region: str | None = None,
+    page: bool = False,
+) -> StorageError:
+    """The error for a status and the code that came with it, if one did."""
+    if page:
+        return ConfigurationError(
+            f"can't {doing}: {target.endpoint_url} answers with a web page (status {status}), not as an S3 service does; "
+            "check the endpoint",
+            provider=target.provider,
+        )
+    if code == "InvalidArgument" and "region" in message.lower():
+        code = "InvalidRegion"
+    found = _BY_CODE.get(code) or _BY_STATUS.get(status)
+    if found is None and status >= 500:
+        found = (StoreUnavailable, _AWAY)
+    if found is None:
+        said = ": ".join(part for part in (code or f"status {status}", shortened(message, 200)) if part)
+        kind: type[StorageError] = InvalidRequest if status == 400 else StorageError
+        return kind(f"can't {doing}: the store says {said}", provider=target.provider, key=key)
+    kind, sentence = found
+    text = sentence.format(
+        doing=doing,
+        endpoint=target.endpoint_url,
+        bucket=target.bucket,
+        region=target.region,
+        credentials=target.credential_names,
+    )
+    if kind is ObjectNotFound and key is not None:
+        text = f"there is no object {target.place(key)}"
+    if sentence is _ELSEWHERE and region:
+        text = (
+            f"can't {doing}: bucket {target.bucket!r} is in region {region!r}, not in {target.region!r}; set the region"
+        )
+    return kind(text, provider=target.provider, key=None if kind is BucketNotFound else key)
+
+
+def of_trouble(target: Target, error: BaseException, doing: str, *, key: str | None = None) -> StorageError:
+    """The error for a connection that failed, or broke, or brought something that is not HTTP."""
+    text = f"{type(error).__name__} {error}"
+    if target.proxy_url:
+        text = text.replace(target.proxy_url, "")  # its text is the proxy's address, and says nothing of the cause
+    for pattern, kind, what in _TROUBLE:
+        if re.search(pattern, text):
+            if "certificate" in what and not target.secure:
+                continue
+            return kind(f"can't {doing} at {target.endpoint_url}: {what}", provider=target.provider, key=key)
+    return StoreUnavailable(
+        f"can't {doing} at {target.endpoint_url}: the connection broke ({type(error).__name__}); try again",
+        provider=target.provider,
+        key=key,
+    )
+
+
+def of_obstore(target: Target, error: Exception, doing: str, *, key: str | None = None) -> StorageError:
+    """The error for an exception of obstore. It has few kinds, and tells status and code in its text alone."""
+    if found := _STATUS_IN_TEXT.search(str(error)):
+        return of_reply(target, int(found[1]), found[2].strip(), doing, key=key)
+    if cause := _storage_error_within(error):
+        return cause
+    return of_trouble(target, error, doing, key=key)
+
+
+def of_botocore(target: Target, error: Exception, doing: str, *, key: str | None = None) -> StorageError:
+    """The error for an exception of boto3 or botocore."""
+    response: dict[str, Any] | None = getattr(error, "response", None)
+    if response is None:
+        return _storage_error_within(error) or of_trouble(target, error, doing, key=key)
+    told = response.get("Error", {})
+    meta = response.get("ResponseMetadata", {})
+    region = meta.get("HTTPHeaders", {}).get("x-amz-bucket-region") or told.get("Region")
+    code, message = str(told.get("Code", "")), str(told.get("Message", ""))
+    if code.isdigit():  # a HEAD has no body; botocore repeats the status
+        code = ""
+    return of_code(
+        target, int(meta.get("HTTPStatusCode", 0)), code, message, doing, key=key, region=region, page=_is_page(message)
+    )
+
+
+def _storage_error_within(error: BaseException | None) -> StorageError | None:
+    """An error of ours that a library was given by a callback of ours, and wrapped."""
+    while error is not None:
+        if isinstance(error, StorageError):
+            return error
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def _is_page(body: str) -> bool:
+    return re.match(r"\s*(?:<!doctype html|<html)", body, re.I) is not None
+
+
+def _code_of(body: str) -> tuple[str, str]:
+    if "<Error>" not in body and "<Error " not in body:
+        return "", ""
+    try:
+        root = fromstring(body)  # noqa: S314 - the answer of the store that was asked; expat has its own limits
+    except ParseError:
+        found = re.search(r"<Code>(\w+)</Code>", body)
+        return (found[1], "") if found else ("", "")
+    texts = {element.tag.rpartition("}")[2]: element.text or "" for element in root.iter()}
+    return texts.get("Code", ""), texts.get("Message", "")

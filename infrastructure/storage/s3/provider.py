@@ -1,0 +1,321 @@
+"""What the six S3-compatible providers are made of: the port on one side, the engine on the other."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from os import PathLike
+from typing import Any
+
+from domain.errors import InvalidRequest, PreconditionFailed, RangeNotSatisfiable
+from domain.keys import check_bucket_name, check_content_type, check_key, check_prefix, shortened
+from domain.local_files import CHUNK_BYTES, LocalSource, ReplacementFile
+from domain.media_types import content_type_of_upload, guess_content_type
+from domain.storage import (
+    ByteRange,
+    Capabilities,
+    IStorageProvider,
+    ObjectInfo,
+    Progress,
+    StorageLocation,
+    UnfinishedUpload,
+    WriteCondition,
+)
+from domain.streams import ObjectReader, ObjectWriter
+from infrastructure.storage.provider_settings import EnvironmentNames, parse_settings
+from infrastructure.storage.s3.attributes import Attributes
+from infrastructure.storage.s3.dialect import Dialect, Target
+from infrastructure.storage.s3.engine import SMALL_BYTES, S3Engine
+from infrastructure.storage.s3.reading import ResumingSource, download
+from infrastructure.storage.s3.retries import RetryObserver
+from infrastructure.storage.s3.settings import S3Settings
+from infrastructure.storage.s3.writing import FileContent, S3Writer
+
+_LONGEST_PRESIGNED = 7 * 24 * 3600
+
+
+class S3CompatibleProvider(IStorageProvider):
+    """One bucket of an S3-compatible store. A vendor's provider says what is its own: settings, address, dialect."""
+
+    settings_model: type[S3Settings]
+    environment: EnvironmentNames
+    dialect: Dialect
+
+    def __init__(self, settings: Mapping[str, Any]) -> None:
+        """Raises: ConfigurationError. Makes no request."""
+        self._settings = parse_settings(self.settings_model, settings, provider=self.name)
+        self._engine = S3Engine(self._target(), create_bucket=self._settings.create_buckets)
+
+    @abstractmethod
+    def _address(self) -> tuple[str, str]:
+        """The endpoint's URL and the region, from the settings.
+
+        Raises:
+            ConfigurationError: they don't tell.
+        """
+
+    def _path_style(self) -> bool:
+        return True
+
+    def _dialect(self) -> Dialect:
+        return self.dialect
+
+    def _target(self) -> Target:
+        settings = self._settings
+        endpoint_url, region = self._address()
+        dialect = self._dialect()
+        if settings.quoted_etags is not None:
+            dialect = replace(dialect, quoted_etags=settings.quoted_etags)
+        return Target(
+            provider=self.name,
+            bucket=settings.bucket_name,
+            endpoint_url=endpoint_url,
+            region=region,
+            credentials=settings.credentials(self.name),
+            credential_names=self._credential_names(),
+            dialect=dialect,
+            capabilities=dialect.capabilities.overridden({"remote": True, **settings.capabilities}, provider=self.name),
+            path_style=self._path_style(),
+            public_endpoint_url=settings.public_endpoint_url,
+            ca_bundle=settings.ca_bundle,
+            proxy_url=settings.proxy_url.get_secret_value() if settings.proxy_url else None,
+            connect_timeout=settings.connect_timeout,
+            read_timeout=settings.read_timeout,
+            connections=settings.max_pool_connections,
+            attempts=settings.max_attempts,
+            multipart_threshold=settings.multipart_threshold,
+            part_bytes=settings.multipart_chunksize,
+        )
+
+    def _credential_names(self) -> str:
+        fields = self._settings.credential_fields
+        variables = [self.environment[field][0] for field in fields if field in self.environment]
+        return f"{' and '.join(fields)} ({', '.join(variables)})"
+
+    # -- life
+
+    def connect(self) -> None:
+        self._engine.check_bucket()
+
+    def disconnect(self) -> None:
+        self._engine.close()
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return self._engine.target.capabilities
+
+    def describe(self) -> StorageLocation:
+        target = self._engine.target
+        return StorageLocation(self.name, target.bucket, f"s3://{target.bucket}", target.endpoint_url, target.region)
+
+    def for_bucket(self, bucket: str) -> S3CompatibleProvider:
+        if not self.capabilities.buckets:
+            raise self.unsupported("other buckets")
+        check_bucket_name(bucket, provider=self.name)
+        return type(self)({**self._settings.secrets(), "bucket_name": bucket})
+
+    def create_bucket(self) -> None:
+        if not self.capabilities.buckets:
+            raise self.unsupported("making buckets")
+        self._engine.create_bucket()
+
+    def watch_retries(self, observer: RetryObserver | None) -> None:
+        """Have `observer` called with every failure that is going to be tried again."""
+        self._engine.retries.observer = observer
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self._settings.secrets(),)
+
+    def __repr__(self) -> str:
+        target = self._engine.target
+        return f"{type(self).__name__}({target.bucket!r} at {target.endpoint_url!r})"
+
+    # -- reading
+
+    def head(self, key: str) -> ObjectInfo:
+        return self._engine.head(check_key(key, provider=self.name))
+
+    def open_reader(
+        self, key: str, *, byte_range: ByteRange | None = None, if_match: str | None = None
+    ) -> ObjectReader:
+        check_key(key, provider=self.name)
+        start, stop = (byte_range.start, byte_range.stop) if byte_range else (0, None)
+        engine = self._engine
+        try:
+            info, body = engine.asked(lambda: engine.get(key, start, stop, if_match))
+        except PreconditionFailed as error:
+            raise PreconditionFailed(
+                f"the object {shortened(key)!r} has changed since its ETag was {if_match!r}; read it anew",
+                provider=self.name,
+                key=key,
+            ) from error
+        if byte_range and start >= info.size:  # not every store takes a range past the end for an error
+            body.close()
+            raise RangeNotSatisfiable(
+                f"the range starts at byte {start:,}, but {shortened(key)!r} has {info.size:,} bytes",
+                provider=self.name,
+                key=key,
+            )
+        end = info.size if stop is None else min(stop, info.size)
+        source = ResumingSource(engine.get, engine.retries, info, body, start, end, self.name)
+        return ObjectReader(source, info, length=end - start, provider=self.name)
+
+    def download(
+        self, remote_path: str, local_path: str | PathLike[str], *, progress: Progress | None = None
+    ) -> ObjectInfo:
+        check_key(remote_path, provider=self.name)
+        with ReplacementFile(local_path) as file:
+            info = download(self._engine.get, self._engine.asked, remote_path, file, progress, self.name)
+            file.commit()
+            return info
+
+    def list_objects(self, prefix: str = "", *, start_after: str = "") -> Iterator[ObjectInfo]:
+        check_prefix(prefix, provider=self.name)
+        check_prefix(start_after, provider=self.name)
+        return self._engine.list_objects(prefix, start_after)
+
+    # -- writing
+
+    def open_writer(
+        self,
+        key: str,
+        *,
+        content_type: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        condition: WriteCondition | None = None,
+    ) -> ObjectWriter:
+        kept = self.check_write(key, content_type, metadata, condition)
+        return S3Writer(self._engine, key, content_type or guess_content_type(key), kept, condition)
+
+    def put_bytes(
+        self,
+        key: str,
+        data: bytes | bytearray | memoryview,
+        *,
+        content_type: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        condition: WriteCondition | None = None,
+    ) -> ObjectInfo:
+        if len(data) > SMALL_BYTES:
+            return super().put_bytes(key, data, content_type=content_type, metadata=metadata, condition=condition)
+        kept = self.check_write(key, content_type, metadata, condition)
+        return self._put(key, bytes(data), content_type or guess_content_type(key), kept, condition)
+
+    def upload(
+        self,
+        local_path: str | PathLike[str],
+        remote_path: str,
+        metadata: Mapping[str, str] | None = None,
+        *,
+        content_type: str | None = None,
+        condition: WriteCondition | None = None,
+        progress: Progress | None = None,
+    ) -> ObjectInfo:
+        content_type = (
+            content_type or content_type_of_upload(remote_path, str(local_path)) or guess_content_type(remote_path)
+        )
+        kept = self.check_write(remote_path, content_type, metadata, condition)
+        with LocalSource(local_path) as source:
+            if source.size > SMALL_BYTES:
+                content = FileContent(source)
+                attributes = Attributes(content_type, kept, content.sha256)
+                return self._engine.put_file(remote_path, content, attributes, condition, progress)
+            parts = []
+            while part := source.read(CHUNK_BYTES):
+                parts.append(part)
+                if progress:
+                    progress(len(part))
+            source.check_unchanged()
+            data = parts[0] if len(parts) == 1 else b"".join(parts)
+            return self._put(remote_path, data, content_type, kept, condition)
+
+    def _put(
+        self, key: str, data: bytes, content_type: str, metadata: dict[str, str], condition: WriteCondition | None
+    ) -> ObjectInfo:
+        sha256 = hashlib.sha256(data, usedforsecurity=False).hexdigest()
+        return self._engine.put(key, data, Attributes(content_type, metadata, sha256), condition)
+
+    def copy(self, source: str, destination: str, *, condition: WriteCondition | None = None) -> ObjectInfo:
+        check_key(destination, provider=self.name)
+        self.check_condition(condition)
+        info = self.head(source)
+        if condition is not None:
+            return self._copy_through(info, destination, condition)
+        if source == destination:
+            return info
+        return self._engine.copy(info, destination)
+
+    def _copy_through(self, info: ObjectInfo, destination: str, condition: WriteCondition) -> ObjectInfo:
+        # Most stores take no condition on a copy, and some that are sent one copy all the same: the bytes go by here.
+        with (
+            self.open_reader(info.key, if_match=info.etag) as reader,
+            self.open_writer(
+                destination, content_type=info.content_type, metadata=info.metadata, condition=condition
+            ) as writer,
+        ):
+            while chunk := reader.read(CHUNK_BYTES):
+                writer.write(chunk)
+            return writer.commit()
+
+    # -- deleting
+
+    def delete(self, remote_path: str) -> None:
+        self._engine.delete(check_key(remote_path, provider=self.name))
+
+    def delete_many(self, keys: Any) -> list[Any]:
+        return self._engine.delete_many(keys)
+
+    # -- leftovers
+
+    def unfinished_uploads(self, prefix: str = "") -> Iterator[UnfinishedUpload]:
+        check_prefix(prefix, provider=self.name)
+        return self._engine.multipart.unfinished(prefix)
+
+    def abort_upload(self, upload: UnfinishedUpload) -> None:
+        self._engine.multipart.abort(upload)
+
+    # -- signing
+
+    def presign(
+        self,
+        key: str,
+        *,
+        method: str = "GET",
+        expires_in: int = 3600,
+        content_type: str | None = None,
+        content_length: int | None = None,
+        once: bool = False,
+    ) -> str:
+        check_key(key, provider=self.name)
+        if not self.capabilities.presign:
+            raise self.unsupported("presigned URLs")
+        if method not in {"GET", "PUT"}:
+            raise InvalidRequest(f"a URL can be signed for GET or PUT, not for {method!r}", provider=self.name, key=key)
+        if not 1 <= expires_in <= _LONGEST_PRESIGNED:
+            raise InvalidRequest(
+                f"a presigned URL lives from 1 second to 7 days, not {expires_in:,} seconds",
+                provider=self.name,
+                key=key,
+            )
+        if content_type is not None:
+            check_content_type(content_type, provider=self.name)
+        headers: dict[str, str] = {}
+        query: list[tuple[str, str]] = []
+        if method == "GET":
+            if content_length is not None or once:
+                raise InvalidRequest("length and once can be bound to a PUT only", provider=self.name, key=key)
+            if content_type:
+                query.append(("response-content-type", content_type))
+        else:
+            if content_type:
+                headers["content-type"] = content_type
+            if content_length is not None:
+                if content_length < 0:
+                    raise InvalidRequest(f"a length of {content_length} bytes can't be", provider=self.name, key=key)
+                headers["content-length"] = str(content_length)
+            if once:
+                self.check_condition(WriteCondition.absent())
+                headers["if-none-match"] = "*"
+        return self._engine.wire.presigned(method, key, headers, query, expires_in)

@@ -1,0 +1,158 @@
+"""What the settings of all S3-compatible providers have in common."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Any, ClassVar, Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+
+from domain.keys import check_bucket_name
+from infrastructure.storage.provider_settings import EnvironmentNames, ProviderSettings
+from infrastructure.storage.s3.credentials import Credentials, GivenCredentials, KeyPair
+from infrastructure.storage.s3.dialect import GIB, MIB
+
+SHARED_ENVIRONMENT: EnvironmentNames = {
+    "capabilities": ("STORAGE_CAPABILITIES",),
+    "public_endpoint_url": ("STORAGE_PUBLIC_ENDPOINT_URL",),
+    "ca_bundle": ("STORAGE_CA_BUNDLE",),
+    "proxy_url": ("STORAGE_PROXY_URL",),
+    "connect_timeout": ("STORAGE_CONNECT_TIMEOUT",),
+    "read_timeout": ("STORAGE_READ_TIMEOUT",),
+    "max_attempts": ("STORAGE_MAX_ATTEMPTS",),
+    "max_pool_connections": ("STORAGE_MAX_POOL_CONNECTIONS",),
+    "multipart_threshold": ("STORAGE_MULTIPART_THRESHOLD",),
+    "multipart_chunksize": ("STORAGE_MULTIPART_CHUNKSIZE",),
+    "create_buckets": ("STORAGE_CREATE_BUCKETS",),
+}
+"""The variables that every S3-compatible provider reads; a vendor's own names come beside them."""
+
+
+class S3Settings(ProviderSettings):
+    """The settings of every S3-compatible provider. Sizes are in bytes, times in seconds."""
+
+    bucket_name: str
+    access_key_id: SecretStr | None = None
+    secret_access_key: SecretStr | None = None
+    session_token: SecretStr | None = None
+    region: str | None = None
+    endpoint_url: str | None = None
+    public_endpoint_url: str | None = None
+    """The address under which presigned URLs reach the store, where it is another one for those who use them."""
+    ca_bundle: str | None = None
+    """A PEM file with the certificates to trust."""
+    proxy_url: SecretStr | None = None
+    """Instead of the machine's own `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`, which hold otherwise."""
+    connect_timeout: float = Field(default=5.0, gt=0)
+    read_timeout: float = Field(default=60.0, gt=0)
+    """Of each wait for the store; a transfer as a whole takes as long as it takes."""
+    max_attempts: int = Field(default=5, ge=1, le=100)
+    max_pool_connections: int = Field(default=32, ge=1)
+    multipart_threshold: int = Field(default=64 * MIB, ge=5 * MIB, le=5 * GIB)
+    multipart_chunksize: int = Field(default=8 * MIB, ge=5 * MIB, le=5 * GIB)
+    create_buckets: bool = False
+    """Make the bucket where it is missing."""
+    quoted_etags: bool | None = None
+    """Whether this store compares the ETag of a conditional write with its quotes; by default the vendor's way."""
+
+    credential_fields: ClassVar[tuple[str, str]] = ("access_key_id", "secret_access_key")
+    """Under which names the two halves of the credential are given."""
+
+    @field_validator("bucket_name")
+    @classmethod
+    def _check_bucket_name(cls, name: str) -> str:
+        from domain.errors import InvalidRequest
+
+        try:
+            return check_bucket_name(name)
+        except InvalidRequest as error:
+            raise ValueError(error.message) from None
+
+    @field_validator("endpoint_url", "public_endpoint_url")
+    @classmethod
+    def _check_endpoint(cls, given: str | None) -> str | None:
+        return None if given is None else checked_endpoint(given)
+
+    @field_validator("ca_bundle")
+    @classmethod
+    def _check_ca_bundle(cls, path: str | None) -> str | None:
+        if path is not None and not os.path.isfile(os.path.expanduser(path)):
+            raise ValueError(f"there is no file {path!r}; name a PEM file with the certificates to trust")
+        return path and os.path.expanduser(path)
+
+    @model_validator(mode="after")
+    def _check_together(self) -> Self:
+        one, other = self.credential_fields
+        if (self.key_id is None) != (self.secret is None):
+            given, missing = (one, other) if self.key_id else (other, one)
+            raise ValueError(f"half a credential: {given} without {missing}; give both or neither")
+        if self.session_token and not self.key_id:
+            raise ValueError(f"session_token without {one} and {other}; give all three")
+        host = urlsplit(self.endpoint_url or "").hostname or ""
+        if host.startswith(f"{self.bucket_name}."):
+            raise ValueError(
+                f"the endpoint's host begins with the bucket's name; write the endpoint without {self.bucket_name + '.'!r}"
+            )
+        return self
+
+    @property
+    def key_id(self) -> SecretStr | None:
+        """The first half of the credential, whatever the vendor calls it."""
+        found: SecretStr | None = getattr(self, self.credential_fields[0])
+        return found
+
+    @property
+    def secret(self) -> SecretStr | None:
+        """The other half."""
+        found: SecretStr | None = getattr(self, self.credential_fields[1])
+        return found
+
+    def credentials(self, provider: str) -> Credentials:
+        """Who asks.
+
+        Raises:
+            ConfigurationError: no credential is given.
+        """
+        from domain.errors import ConfigurationError
+
+        if self.key_id is None or self.secret is None:
+            raise ConfigurationError(
+                f"no credentials; give {' and '.join(self.credential_fields)} (the README names the variables)",
+                provider=provider,
+            )
+        token = self.session_token.get_secret_value() if self.session_token else None
+        return GivenCredentials(KeyPair(self.key_id.get_secret_value(), self.secret.get_secret_value(), token))
+
+    def secrets(self) -> dict[str, Any]:
+        """The settings as a dict from which they can be made again, with the secrets in clear."""
+        dumped = self.model_dump(exclude_unset=True)
+        return {
+            name: value.get_secret_value() if isinstance(value, SecretStr) else value for name, value in dumped.items()
+        }
+
+
+def checked_endpoint(given: str) -> str:
+    """An endpoint as scheme, host and port.
+
+    Raises:
+        ValueError: there is more in it, or less.
+    """
+    address = given.strip().rstrip("/")
+    if "://" not in address:
+        raise ValueError("it has no scheme; write https:// (or http://) in front of the host")
+    parts = urlsplit(address)
+    if parts.scheme not in {"http", "https"}:
+        raise ValueError(f"its scheme is {parts.scheme!r}; http or https is possible")
+    if parts.username or parts.password:
+        raise ValueError("there are credentials in it; give them as settings of their own")
+    if not parts.hostname or not re.fullmatch(r"[A-Za-z0-9.:_-]+", parts.hostname):
+        raise ValueError("it has no host; write for example https://s3.example.org")
+    try:
+        _ = parts.port
+    except ValueError:
+        raise ValueError("its port is no number from 0 to 65535") from None
+    if parts.path or parts.query or parts.fragment:
+        raise ValueError("there is more than a host and a port in it; the bucket is a setting of its own")
+    return address

@@ -1,0 +1,245 @@
+"""Requests of our own making, signed by botocore and sent by urllib3: for what obstore can't say.
+
+That is: any key whatever, listings page by page, the parts of multipart uploads, bodies from a file, bulk deletes, and
+URLs for others to use.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple, Protocol
+from urllib.parse import quote, urlencode, urlsplit
+from urllib.request import getproxies_environment, proxy_bypass_environment  # type: ignore[attr-defined]
+
+import urllib3
+from botocore.auth import S3SigV4Auth, S3SigV4QueryAuth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials as SigningKeys
+
+from domain.errors import UnsupportedOperation
+from domain.storage import ObjectInfo, WriteCondition
+from infrastructure.storage.s3.attributes import META, WRITE_ID, Attributes, info_of_headers, plain_etag, written_etag
+from infrastructure.storage.s3.dialect import Target
+from infrastructure.storage.s3.errors import of_reply, of_trouble
+
+UNSIGNED = "UNSIGNED-PAYLOAD"
+_NOTHING = hashlib.sha256(usedforsecurity=False).hexdigest()
+_ERROR_BYTES = 1 << 16
+_STREAM_CHUNK_BYTES = 1 << 20
+
+
+class Body(Protocol):
+    """The bytes of an answer."""
+
+    def whole(self) -> bytes | memoryview: ...
+
+    def chunks(self) -> Iterator[bytes]: ...
+
+    def close(self) -> None: ...
+
+
+class Answer(NamedTuple):
+    """A success. `data` is empty where the answer is a stream, which `response` then is."""
+
+    headers: Mapping[str, str]
+    data: bytes
+    response: urllib3.BaseHTTPResponse
+
+
+class Wire:
+    """One bucket by plain HTTP requests. Thread-safe; every call sends one request, and never another one."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._pool, self._forwarded = _make_pool(target, self.url(""))
+
+    def close(self) -> None:
+        """Close idle connections."""
+        self._pool.close()
+
+    # -- objects
+
+    def head(self, key: str) -> ObjectInfo:
+        """As `DataPlane.head`."""
+        answer = self.send("HEAD", key, doing=f"look at {self._target.place(key)}")
+        return info_of_headers(key, answer.headers)
+
+    def written_by(self, key: str) -> tuple[str, str]:
+        """As `DataPlane.written_by`."""
+        headers = self.send("HEAD", key, doing=f"look at {self._target.place(key)}").headers
+        return plain_etag(headers.get("etag")), headers.get(META + WRITE_ID, "")
+
+    def get(self, key: str, start: int, stop: int | None, if_match: str | None) -> tuple[ObjectInfo, Body]:
+        """As `DataPlane.get`."""
+        headers = {}
+        if start or stop is not None:
+            headers["range"] = f"bytes={start}-{'' if stop is None else stop - 1}"
+        if if_match is not None:
+            headers["if-match"] = f'"{if_match}"'
+        doing = f"read {self._target.place(key)}"
+        answer = self.send("GET", key, headers=headers, doing=doing, stream=True)
+        if start and answer.response.status != 206 and "content-range" not in answer.headers:
+            answer.response.close()
+            raise UnsupportedOperation(
+                f"can't {doing}: the store gives the whole object where a range was asked for",
+                provider=self._target.provider,
+                key=key,
+            )
+        return info_of_headers(key, answer.headers), _Bytes(self._target, key, answer.response, doing)
+
+    def put(
+        self,
+        key: str,
+        data: Any,
+        attributes: Attributes,
+        condition: WriteCondition | None,
+        *,
+        size: int | None = None,
+    ) -> str:
+        """As `DataPlane.put`; the bytes may also come in pieces, of `size` bytes in all.
+
+        The request is signed with the SHA-256 of the bytes, so that the store itself checks what arrives.
+        """
+        headers = attributes.headers()
+        if condition is not None and condition.if_match is None:
+            headers["if-none-match"] = "*"
+        elif condition is not None and condition.if_match is not None:
+            headers["if-match"] = written_etag(condition.if_match, quoted=self._target.dialect.quoted_etags)
+        headers["content-length"] = str(len(data) if size is None else size)
+        doing = f"write {self._target.place(key)}"
+        answer = self.send("PUT", key, headers=headers, body=data, sha256=attributes.sha256, doing=doing)
+        return plain_etag(answer.headers.get("etag"))
+
+    def delete(self, key: str) -> None:
+        """As `DataPlane.delete`."""
+        self.send("DELETE", key, doing=f"delete {self._target.place(key)}")
+
+    # -- requests
+
+    def send(
+        self,
+        method: str,
+        key: str = "",
+        *,
+        query: Iterable[tuple[str, str]] = (),
+        headers: Mapping[str, str] | None = None,
+        body: Any = None,
+        sha256: str | None = None,
+        doing: str,
+        stream: bool = False,
+    ) -> Answer:
+        """Send one signed request; the answer, read to its end but for a `stream`.
+
+        Args:
+            key: the object; empty for the bucket itself.
+            sha256: of the body, in hex, or `UNSIGNED`.
+
+        Raises:
+            StorageError: the answer is no success.
+        """
+        url = self.url(key, query)
+        signed = AWSRequest(method, url, headers=dict(headers or {}))
+        signed.context["payload"] = sha256 or _NOTHING
+        _Signature(self._keys(), "s3", self._target.region).add_auth(signed)
+        # urllib3 would take `.` and `..` out of a whole URL's path; of a path alone it leaves them in.
+        address = urlsplit(url)
+        where = url if self._forwarded else url[len(f"{address.scheme}://{address.netloc}") :]
+        sent = dict(signed.headers.items())
+        try:
+            response = self._pool.urlopen(
+                method, where, body, sent, preload_content=False, redirect=False, retries=False
+            )
+            data = b""
+            if response.status >= 300:
+                data = response.read(_ERROR_BYTES)
+                response.close()
+            elif not stream:
+                data = response.read()
+                response.release_conn()
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise of_trouble(self._target, error, doing, key=key or None) from error
+        if response.status >= 300:
+            region = response.headers.get("x-amz-bucket-region")
+            text = data.decode("utf-8", "replace")
+            raise of_reply(self._target, response.status, text, doing, key=key or None, region=region)
+        return Answer(response.headers, data, response)
+
+    def presigned(
+        self, method: str, key: str, headers: Mapping[str, str], query: Iterable[tuple[str, str]], expires_in: int
+    ) -> str:
+        """A URL that holds its own signature; whoever uses it has to send exactly these headers along."""
+        url = self.url(key, query, public=True)
+        request = AWSRequest(method, url, headers=dict(headers))
+        S3SigV4QueryAuth(self._keys(), "s3", self._target.region, expires=expires_in).add_auth(request)
+        return str(request.url)
+
+    def url(self, key: str, query: Iterable[tuple[str, str]] = (), *, public: bool = False) -> str:
+        """The address of an object, or of the bucket where the key is empty."""
+        endpoint = (self._target.public_endpoint_url if public else None) or self._target.endpoint_url
+        path = f"/{quote(key, safe='/~')}"
+        if self._target.path_style:
+            path = f"/{self._target.bucket}{path if key else ''}"
+        else:
+            scheme, _, host = endpoint.partition("://")
+            endpoint = f"{scheme}://{self._target.bucket}.{host}"
+        pairs = urlencode(list(query), quote_via=quote, safe="~")
+        return f"{endpoint}{path}{'?' if pairs else ''}{pairs}"
+
+    def _keys(self) -> SigningKeys:
+        pair = self._target.credentials.current()
+        return SigningKeys(pair.access_key_id, pair.secret_access_key, pair.session_token)
+
+
+class _Signature(S3SigV4Auth):
+    """Signs with the payload's hash that the request was given; the body itself is never read for it."""
+
+    def payload(self, request: AWSRequest) -> str:
+        return str(request.context["payload"])
+
+
+class _Bytes:
+    """The bytes of an answer that is still being received."""
+
+    def __init__(self, target: Target, key: str, answer: urllib3.BaseHTTPResponse, doing: str) -> None:
+        self._target = target
+        self._key = key
+        self._answer = answer
+        self._doing = doing
+
+    def whole(self) -> bytes:
+        """All bytes; meant for what fits into memory."""
+        return b"".join(self.chunks())
+
+    def chunks(self) -> Iterator[bytes]:
+        """The bytes as they come, at most a mebibyte at a time."""
+        try:
+            yield from self._answer.stream(_STREAM_CHUNK_BYTES, decode_content=False)
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise of_trouble(self._target, error, self._doing, key=self._key) from error
+
+    def close(self) -> None:
+        """Let go of the connection; where bytes are left to come it can't be used again."""
+        self._answer.close()
+
+
+def _make_pool(target: Target, url: str) -> tuple[urllib3.HTTPConnectionPool, bool]:
+    """The connections to the bucket's host, and whether requests go through a proxy that wants whole URLs."""
+    options: dict[str, Any] = {
+        "maxsize": target.connections,
+        "timeout": urllib3.Timeout(connect=target.connect_timeout, read=target.read_timeout),
+        "blocksize": _STREAM_CHUNK_BYTES,
+    }
+    if target.ca_bundle:
+        options["ca_certs"] = target.ca_bundle
+    proxy = target.proxy_url or _proxy_of_this_machine(target.endpoint_url)
+    manager = urllib3.ProxyManager(proxy, **options) if proxy else urllib3.PoolManager(**options)
+    return manager.connection_from_url(url), bool(proxy) and not target.secure
+
+
+def _proxy_of_this_machine(endpoint_url: str) -> str | None:
+    """The proxy that the standard variables name; they describe the network and not the provider."""
+    address = urlsplit(endpoint_url)
+    if proxy_bypass_environment(address.hostname or ""):
+        return None
+    return getproxies_environment().get(address.scheme)

@@ -1,0 +1,163 @@
+"""Objects written: from memory, from a file, or from a stream whose length nobody knows."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+import uuid
+from collections.abc import Iterator
+from typing import IO, TYPE_CHECKING
+
+from domain.errors import StorageError
+from domain.local_files import CHUNK_BYTES, LocalSource, local_error
+from domain.storage import ObjectInfo, WriteCondition
+from domain.streams import ObjectWriter
+from infrastructure.storage.s3.attributes import Attributes
+
+if TYPE_CHECKING:
+    from infrastructure.storage.s3.engine import S3Engine
+
+TEMPORARY = "temp/"
+"""Under which keys a stream is kept until its end is known; a lifecycle rule may empty it."""
+
+
+class FileContent:
+    """A local file's bytes, read twice: once for the hash that has to be sent ahead, and once to be sent.
+
+    Attributes:
+        sha256: hex digits.
+    """
+
+    def __init__(self, source: LocalSource) -> None:
+        self._source = source
+        self.size = source.size
+        digest, taken = hashlib.sha256(usedforsecurity=False), 0
+        for piece in self._read(CHUNK_BYTES):
+            digest.update(piece)
+            taken += len(piece)
+        source.check_unchanged(taken)
+        self.sha256 = digest.hexdigest()
+
+    def pieces(self, size: int) -> Iterator[bytes]:
+        """The bytes once more, in pieces of `size` but the last; that one only if all are still those hashed before.
+
+        Raises:
+            LocalFileError: the file has changed; the last piece is not given, so nobody can take this for the whole.
+        """
+        digest, taken = hashlib.sha256(usedforsecurity=False), 0
+        for piece in self._read(size):
+            digest.update(piece)
+            taken += len(piece)
+            if taken >= self.size:
+                self._source.check_unchanged(taken, same=digest.hexdigest() == self.sha256)
+            yield piece
+        self._source.check_unchanged(taken)
+
+    def _read(self, size: int) -> Iterator[bytes]:
+        at = 0
+        while piece := self._source.read_at(at, size):
+            at += len(piece)
+            yield piece
+
+
+class S3Writer(ObjectWriter):
+    """A stream that becomes an object: in one request where it fits into one part, else in parts as they fill.
+
+    The SHA-256 has to be named when an upload begins, and is known at its end. So the parts become an object under
+    `temp/`, which the store then copies to its place with the hash, without moving bytes through here. A conditional write is
+    kept in a temporary file instead, for a copy can't be conditional everywhere.
+    """
+
+    def __init__(
+        self, engine: S3Engine, key: str, content_type: str, metadata: dict[str, str], condition: WriteCondition | None
+    ) -> None:
+        super().__init__()
+        self._engine = engine
+        self._pid = os.getpid()
+        self._key = key
+        self._content_type = content_type
+        self._metadata = metadata
+        self._condition = condition
+        self._part_bytes = engine.target.part_bytes
+        self._buffer = bytearray()
+        self._upload: TemporaryUpload | None = None
+        self._file: IO[bytes] | None = None
+
+    def _append(self, data: memoryview) -> None:
+        self._buffer += data
+        while len(self._buffer) > self._part_bytes:
+            piece = bytes(self._buffer[: self._part_bytes])
+            del self._buffer[: self._part_bytes]
+            self._pass_on(piece)
+
+    def _pass_on(self, piece: bytes) -> None:
+        if self._condition is not None:
+            self._keep(piece)
+            return
+        if self._upload is None:
+            self._upload = TemporaryUpload(self._engine)
+        self._upload.send(piece)
+
+    def _keep(self, piece: bytes) -> None:
+        try:
+            if self._file is None:
+                self._file = tempfile.NamedTemporaryFile(prefix="lading-")  # noqa: SIM115 - it is closed with the writer
+            self._file.write(piece)
+        except OSError as error:
+            raise local_error(error, tempfile.gettempdir(), "write") from error
+
+    def _publish(self, size: int, sha256: str) -> ObjectInfo:
+        attributes = Attributes(self._content_type, self._metadata, sha256)
+        if self._file is not None:
+            self._keep(bytes(self._buffer))
+            try:
+                self._file.flush()
+                with LocalSource(self._file.name) as source:
+                    return self._engine.put_file(self._key, FileContent(source), attributes, self._condition)
+            finally:
+                self._file.close()
+        if self._upload is not None:
+            self._upload.send(bytes(self._buffer))
+            return self._upload.move(self._key, attributes)
+        return self._engine.put(self._key, bytes(self._buffer), attributes, self._condition)
+
+    def _discard(self) -> None:
+        self._buffer.clear()
+        if self._file is not None:
+            self._file.close()
+        if self._upload is not None and self._pid == os.getpid():
+            self._upload.give_up()
+
+
+class TemporaryUpload:
+    """An object under `temp/` that grows part by part, and moves to its place when it is whole."""
+
+    def __init__(self, engine: S3Engine) -> None:
+        self._engine = engine
+        self._key = TEMPORARY + uuid.uuid4().hex
+        self._upload = engine.multipart.begin(self._key, Attributes("application/octet-stream", {}, ""))
+        self._whole = False
+
+    def send(self, piece: bytes) -> None:
+        """Send the next part; waits where enough are under way."""
+        self._upload.send(piece)
+
+    def move(self, key: str, attributes: Attributes) -> ObjectInfo:
+        """End the upload and put the object in its place."""
+        temporary = self._upload.complete()
+        self._whole = True
+        try:
+            return self._engine.copy_as(temporary, key, attributes)
+        finally:
+            self.give_up()
+
+    def give_up(self) -> None:
+        """Remove what was stored; a failure leaves it to whoever empties `temp/`."""
+        try:
+            if self._whole:
+                self._engine.delete(self._key)
+            else:
+                self._upload.abort()
+        except StorageError:
+            pass

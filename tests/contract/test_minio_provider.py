@@ -1,0 +1,23 @@
+"""The MinIO profile keeps the contract, on moto."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from bucket_harness import MOTO_GAPS, BucketHarness, key_pair
+from moto_server import MotoServer
+
+from infrastructure.storage.contract import StorageProviderContract
+
+
+class TestMinIOProvider(StorageProviderContract):
+    """Its endpoint as `host:port`."""
+
+    @pytest.fixture
+    def harness(self, moto_server: MotoServer) -> Iterator[BucketHarness]:
+        endpoint = moto_server.http_url.removeprefix("http://")
+        settings = {"endpoint_url": endpoint, **key_pair(moto_server)}
+        harness = BucketHarness(moto_server, "minio", settings, known_gaps=MOTO_GAPS)
+        yield harness
+        harness.close()

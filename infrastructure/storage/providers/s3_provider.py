@@ -22,7 +22,7 @@ class S3ProviderSettings(S3Settings):
     """The profile of the AWS configuration that the chain is to use."""
 
     def credentials(self, provider: str) -> Credentials:
-        if self.credential_chain and self.key_id is None:
+        if self.credential_chain and self.first_half is None:
             return ChainCredentials(provider, self.profile)
         return super().credentials(provider)
 

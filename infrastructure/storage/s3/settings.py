@@ -85,10 +85,10 @@ class S3Settings(ProviderSettings):
     @model_validator(mode="after")
     def _check_together(self) -> Self:
         one, other = self.credential_fields
-        if (self.key_id is None) != (self.secret is None):
-            given, missing = (one, other) if self.key_id else (other, one)
+        if (self.first_half is None) != (self.second_half is None):
+            given, missing = (one, other) if self.first_half else (other, one)
             raise ValueError(f"half a credential: {given} without {missing}; give both or neither")
-        if self.session_token and not self.key_id:
+        if self.session_token and not self.first_half:
             raise ValueError(f"session_token without {one} and {other}; give all three")
         host = urlsplit(self.endpoint_url or "").hostname or ""
         if host.startswith(f"{self.bucket_name}."):
@@ -98,13 +98,13 @@ class S3Settings(ProviderSettings):
         return self
 
     @property
-    def key_id(self) -> SecretStr | None:
+    def first_half(self) -> SecretStr | None:
         """The first half of the credential, whatever the vendor calls it."""
         found: SecretStr | None = getattr(self, self.credential_fields[0])
         return found
 
     @property
-    def secret(self) -> SecretStr | None:
+    def second_half(self) -> SecretStr | None:
         """The other half."""
         found: SecretStr | None = getattr(self, self.credential_fields[1])
         return found
@@ -117,13 +117,13 @@ class S3Settings(ProviderSettings):
         """
         from domain.errors import ConfigurationError
 
-        if self.key_id is None or self.secret is None:
+        if self.first_half is None or self.second_half is None:
             raise ConfigurationError(
                 f"no credentials; give {' and '.join(self.credential_fields)} (the README names the variables)",
                 provider=provider,
             )
         token = self.session_token.get_secret_value() if self.session_token else None
-        return GivenCredentials(KeyPair(self.key_id.get_secret_value(), self.secret.get_secret_value(), token))
+        return GivenCredentials(KeyPair(self.first_half.get_secret_value(), self.second_half.get_secret_value(), token))
 
     def secrets(self) -> dict[str, Any]:
         """The settings as a dict from which they can be made again, with the secrets in clear."""

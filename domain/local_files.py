@@ -189,6 +189,19 @@ class ReplacementFile:
             while view:
                 view = view[os.write(self._fd, view) :]
 
+    def write_at(self, offset: int, data: bytes | memoryview) -> None:
+        """Put all of `data` at `offset`; for several threads, each at its own place."""
+        view = memoryview(data)
+        with self.errors:
+            while view:
+                written = os.pwrite(self._fd, view, offset)
+                view, offset = view[written:], offset + written
+
+    def read_at(self, offset: int, buffer: memoryview) -> int:
+        """Read back what was written at `offset`; the number of bytes read."""
+        with self.errors:
+            return os.preadv(self._fd, [buffer], offset)
+
     def fileno(self) -> int:
         """The descriptor, open for reading and writing, for whoever writes by other means than `write`."""
         return self._fd

@@ -14,6 +14,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from domain.errors import ConfigurationError
 
+_NAME = re.compile(r"[a-z]+(?:_[a-z]+)+")
+
 EnvironmentNames = Mapping[str, tuple[str, ...]]
 """Field name -> the environment variables that may set it, all aliases of one another."""
 
@@ -55,18 +57,18 @@ def parse_settings(
     try:
         return model.model_validate(dict(settings))
     except ValidationError as error:
-        complaints = "; ".join(
-            _complaint(item["type"], item["loc"], item["msg"], names or {})
-            for item in error.errors(include_input=False)
-        )
-        known = ", ".join(model.model_fields)
-        raise ConfigurationError(
-            f"the settings are not right: {complaints} (known are {known})", provider=provider
-        ) from None
+        found = error.errors(include_input=False)
+        complaints = "; ".join(_complaint(item["type"], item["loc"], item["msg"], names or {}) for item in found)
+        if any(item["type"] == "extra_forbidden" for item in found):
+            complaints += f" (known are {', '.join(model.model_fields)})"
+        raise ConfigurationError(f"the settings are not right: {complaints}", provider=provider) from None
 
 
 def _complaint(kind: str, place: tuple[int | str, ...], message: str, names: EnvironmentNames) -> str:
-    field = ".".join(map(str, place)) or "settings"
+    message = message.removeprefix("Value error, ")
+    if not place:  # about several fields at once, which it names
+        return _NAME.sub(lambda name: " or ".join(names.get(name[0], (name[0],))), message)
+    field = ".".join(map(str, place))
     field = " or ".join(names.get(field, (field,)))
     if kind == "missing":
         return f"{field!r} is missing"

@@ -13,6 +13,7 @@ from domain.storage import UnfinishedUpload, WriteCondition
 from infrastructure.storage.s3.attributes import Attributes, plain_etag
 from infrastructure.storage.s3.dialect import Target
 from infrastructure.storage.s3.errors import of_botocore
+from infrastructure.storage.s3.redaction import redact_logs
 
 Answer = TypeVar("Answer")
 
@@ -84,10 +85,12 @@ class ControlPlane:
     def complete_upload(
         self, key: str, upload_id: str, parts: list[tuple[int, str]], condition: WriteCondition | None
     ) -> None:
-        """Put the object in its place from the parts (number, ETag), in the order of their numbers."""
-        arguments: dict[str, Any] = {}
-        if condition is not None:
-            arguments = {"IfNoneMatch": "*"} if condition.if_match is None else {"IfMatch": f'"{condition.if_match}"'}
+        """Put the object in its place from the parts (number, ETag), in the order of their numbers.
+
+        Args:
+            condition: None, or that there is no object yet; a replacement is never sent in parts.
+        """
+        arguments = {} if condition is None else {"IfNoneMatch": "*"}
         listed = [{"PartNumber": number, "ETag": etag} for number, etag in parts]
         self._asked(
             f"complete the multipart upload of {self._target.place(key)}",
@@ -194,6 +197,7 @@ def _make_client(target: Target) -> Any:
     from botocore.config import Config
     from botocore.credentials import RefreshableCredentials
 
+    redact_logs()
     dialect = target.dialect
     config = Config(
         region_name=target.region,

@@ -8,16 +8,18 @@ import threading
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from domain.errors import StorageError
 from domain.storage import ObjectInfo, WriteCondition
 from infrastructure.storage.s3.attributes import WRITE_ID, Attributes, info_of, plain_etag, written_etag
 from infrastructure.storage.s3.dialect import Target
 from infrastructure.storage.s3.errors import of_obstore
-from infrastructure.storage.s3.wire import Body
 
-_STREAM_CHUNK_BYTES = 1 << 20
+if TYPE_CHECKING:
+    from infrastructure.storage.s3.reading import Body
+
+_STREAM_CHUNK_BYTES = 1 << 18
 
 # It refuses empty, `.` and `..` segments and control characters, and drops a slash at either end without a word.
 _SAYABLE = re.compile(r"(?!\.{1,2}(?:/|\Z))[^/\x00-\x1f\x7f]+(?:/(?!\.{1,2}(?:/|\Z))[^/\x00-\x1f\x7f]+)*")
@@ -143,9 +145,9 @@ class _Bytes:
             raise of_obstore(self._target, error, self._doing, key=self._key) from error
 
     def chunks(self) -> Iterator[bytes]:
-        """The bytes as they come, about a mebibyte at a time."""
+        """The bytes as they come, about a quarter of a mebibyte at a time."""
         try:
-            yield from map(bytes, self._result.stream(min_chunk_size=_STREAM_CHUNK_BYTES))
+            yield from self._result.stream(min_chunk_size=_STREAM_CHUNK_BYTES)
         except Exception as error:
             raise of_obstore(self._target, error, self._doing, key=self._key) from error
 

@@ -7,6 +7,7 @@ the life of multipart uploads are boto3's. None of them repeats a request: `Retr
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 import uuid
@@ -17,17 +18,19 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from domain.errors import (
+    AccessDenied,
     BucketNotFound,
+    ConfigurationError,
+    InvalidRequest,
     ObjectNotFound,
-    PreconditionFailed,
     StorageError,
     StoreUnavailable,
-    TooManyRequests,
     UnsupportedOperation,
 )
-from domain.keys import check_key, shortened
+from domain.keys import check_key
 from domain.storage import ObjectInfo, Progress, WriteCondition
 from infrastructure.storage.s3.attributes import Attributes, info_of_write
+from infrastructure.storage.s3.conditional import ConditionalWrite
 from infrastructure.storage.s3.data_plane import DataPlane, NotPartial, sayable
 from infrastructure.storage.s3.dialect import GIB, Target
 from infrastructure.storage.s3.retries import Retries
@@ -35,7 +38,8 @@ from infrastructure.storage.s3.retries import Retries
 if TYPE_CHECKING:
     from infrastructure.storage.s3.control_plane import ControlPlane
     from infrastructure.storage.s3.multipart import Multipart
-    from infrastructure.storage.s3.wire import Body, Wire
+    from infrastructure.storage.s3.reading import Body
+    from infrastructure.storage.s3.wire import Wire
     from infrastructure.storage.s3.writing import FileContent
 
 Answer = TypeVar("Answer")
@@ -69,6 +73,7 @@ class S3Engine:
         self.retries = Retries(target.attempts)
         self._create_bucket = create_bucket
         self._lock = threading.RLock()
+        self._pid = os.getpid()
         self._data: DataPlane | None = None
         self._wire: Wire | None = None
         self._control: ControlPlane | None = None
@@ -82,6 +87,7 @@ class S3Engine:
     def wire(self) -> Wire:
         """Signed requests of our own."""
         with self._lock:
+            self._forget_after_fork()
             if self._wire is None:
                 from infrastructure.storage.s3.wire import Wire
 
@@ -92,6 +98,7 @@ class S3Engine:
     def control(self) -> ControlPlane:
         """boto3."""
         with self._lock:
+            self._forget_after_fork()
             if self._control is None:
                 from infrastructure.storage.s3.control_plane import ControlPlane
 
@@ -102,11 +109,18 @@ class S3Engine:
     def multipart(self) -> Multipart:
         """Objects in parts."""
         with self._lock:
+            self._forget_after_fork()
             if self._multipart is None:
                 from infrastructure.storage.s3.multipart import Multipart
 
                 self._multipart = Multipart(self.target, self.control, self.wire, self.retries, self._look)
             return self._multipart
+
+    def _forget_after_fork(self) -> None:
+        # A child that went on with its parent's connections would read the answers to its parent's questions.
+        if self._pid != os.getpid():
+            self._pid = os.getpid()
+            self._wire = self._control = self._multipart = None
 
     def _plane(self, key: str) -> ObjectPlane:
         if not sayable(key):
@@ -130,7 +144,7 @@ class S3Engine:
 
     def check_bucket(self) -> None:
         """Raises: BucketNotFound, AccessDenied, StoreUnavailable, ConfigurationError for one in another region."""
-        self.asked(self._head_bucket)
+        self.asked(self._probe)
 
     def create_bucket(self) -> None:
         """Create the bucket where it is missing."""
@@ -145,8 +159,27 @@ class S3Engine:
                 raise
             self.create_bucket()
             answer = self.retries(call)
+        except (AccessDenied, ConfigurationError) as error:
+            raise self._explained(error) from error
+        except InvalidRequest as error:
+            if type(error) is InvalidRequest:
+                raise self._explained(error) from error
+            raise
         self._seen = time.monotonic()
         return answer
+
+    def _probe(self) -> None:
+        self.wire.send("GET", query=[("list-type", "2"), ("max-keys", "1")], doing=f"reach {self.target.place()}")
+
+    def _explained(self, error: StorageError) -> StorageError:
+        """A refusal in more words: the answer to a HEAD has none, and obstore's errors tell no headers."""
+        try:
+            self._probe()
+        except (AccessDenied, ConfigurationError, BucketNotFound) as clearer:
+            return clearer
+        except StorageError:
+            pass
+        return error
 
     def _head_bucket(self) -> None:
         try:
@@ -271,7 +304,7 @@ class S3Engine:
             etag = self.asked(lambda: send(attributes))
         else:
             marked = attributes._replace(write_id=uuid.uuid4().hex)
-            etag = self.asked(_Conditional(self, plane, key, condition, marked, send))
+            etag = self.asked(ConditionalWrite(self.target, plane, key, condition, marked, send))
         return info_of_write(key, size, etag, attributes)
 
     def copy(self, info: ObjectInfo, destination: str) -> ObjectInfo:
@@ -316,66 +349,3 @@ class S3Engine:
             if together:
                 failures += self.asked(partial(delete_objects, self.target, self.wire, together))
         return failures
-
-
-class _Conditional:
-    """A conditional write that is repeated only where nothing was written.
-
-    An answer that was lost, or an error that tells nothing, leaves open whether the write was carried out. The object itself
-    tells: it has the id of the write that made it.
-    """
-
-    def __init__(
-        self,
-        engine: S3Engine,
-        plane: ObjectPlane,
-        key: str,
-        condition: WriteCondition,
-        attributes: Attributes,
-        send: Callable[[Attributes], str],
-    ) -> None:
-        self._engine = engine
-        self._plane = plane
-        self._key = key
-        self._condition = condition
-        self._attributes = attributes
-        self._send = send
-        self._unclear = False
-
-    def __call__(self) -> str:
-        try:
-            return self._send(self._attributes)
-        except (TooManyRequests, BucketNotFound):
-            raise
-        except PreconditionFailed as error:
-            if self._unclear and (etag := self._own()):
-                return etag
-            raise self._lost() from error
-        except StoreUnavailable as error:
-            self._unclear = True
-            there, write_id = self._there()
-            if write_id == self._attributes.write_id:
-                return there or ""
-            if there != self._condition.if_match:
-                raise self._lost() from error
-            raise  # as it was before: the next attempt is the first that can be carried out
-        except ObjectNotFound as error:
-            raise self._lost() from error  # nothing there to replace
-
-    def _own(self) -> str | None:
-        there, write_id = self._there()
-        return there if write_id == self._attributes.write_id else None
-
-    def _there(self) -> tuple[str | None, str]:
-        try:
-            return self._plane.written_by(self._key)
-        except ObjectNotFound:
-            return None, ""
-
-    def _lost(self) -> PreconditionFailed:
-        what = "exists already" if self._condition.if_match is None else "is not as expected"
-        return PreconditionFailed(
-            f"the object {shortened(self._key)!r} {what}; nothing was written",
-            provider=self._engine.target.provider,
-            key=self._key,
-        )

@@ -30,6 +30,7 @@ _SIGNED_WRONGLY = "can't {doing}: the secret key does not belong to the access k
 _UNKNOWN_KEY = "can't {doing}: {endpoint} does not know the access key; check {credentials}"
 _EXPIRED = "can't {doing}: the session token has expired or is wrong; sign in again"
 _REFUSED = "can't {doing}: access denied; these credentials lack the permission (check {credentials})"
+_DENIED = "can't {doing}: access denied; the keys are wrong or lack the permission (check {credentials})"
 _NO_BUCKET = "there is no bucket {bucket!r} at {endpoint}; check its name, or make it with --create-bucket"
 _ELSEWHERE = "can't {doing}: the bucket is not in region {region!r}; set the region it is in"
 _CHANGED = "can't {doing}: it exists already or has changed meanwhile; nothing was written"
@@ -89,8 +90,8 @@ _BY_CODE: dict[str, tuple[type[StorageError], str]] = {
 _BY_STATUS: dict[int, tuple[type[StorageError], str]] = {
     301: (ConfigurationError, _ELSEWHERE),
     307: (ConfigurationError, _ELSEWHERE),
-    401: (AccessDenied, _REFUSED),
-    403: (AccessDenied, _REFUSED),
+    401: (AccessDenied, _DENIED),
+    403: (AccessDenied, _DENIED),
     404: (ObjectNotFound, _NO_OBJECT),
     405: (UnsupportedOperation, _UNABLE),
     408: (StoreUnavailable, _AWAY),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote, urlencode, urlsplit
 from urllib.request import getproxies_environment, proxy_bypass_environment  # type: ignore[attr-defined]
 
@@ -22,21 +22,15 @@ from domain.storage import ObjectInfo, WriteCondition
 from infrastructure.storage.s3.attributes import META, WRITE_ID, Attributes, info_of_headers, plain_etag, written_etag
 from infrastructure.storage.s3.dialect import Target
 from infrastructure.storage.s3.errors import of_reply, of_trouble
+from infrastructure.storage.s3.redaction import redact_logs
+
+if TYPE_CHECKING:
+    from infrastructure.storage.s3.reading import Body
 
 UNSIGNED = "UNSIGNED-PAYLOAD"
 _NOTHING = hashlib.sha256(usedforsecurity=False).hexdigest()
 _ERROR_BYTES = 1 << 16
 _STREAM_CHUNK_BYTES = 1 << 20
-
-
-class Body(Protocol):
-    """The bytes of an answer."""
-
-    def whole(self) -> bytes | memoryview: ...
-
-    def chunks(self) -> Iterator[bytes]: ...
-
-    def close(self) -> None: ...
 
 
 class Answer(NamedTuple):
@@ -52,6 +46,7 @@ class Wire:
 
     def __init__(self, target: Target) -> None:
         self._target = target
+        redact_logs()
         self._pool, self._forwarded = _make_pool(target, self.url(""))
 
     def close(self) -> None:

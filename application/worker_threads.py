@@ -118,6 +118,8 @@ class _Crew:
                 try:
                     if action.size > _LARGE_BYTES:
                         with self._large:
+                            if self._stopped.is_set():  # while this one waited for its turn
+                                break
                             self._move(action)
                     else:
                         self._move(action)

@@ -106,7 +106,10 @@ class Capabilities:
         known = [field.name for field in fields(self)]
         for name in settings:
             if name not in known:
-                raise ConfigurationError(f"{name!r} is no capability; known are {', '.join(known)}", provider=provider)
+                raise ConfigurationError(
+                    f"{name!r} in capabilities (STORAGE_CAPABILITIES) is none; known are {', '.join(known)}",
+                    provider=provider,
+                )
         return replace(self, **settings)
 
 

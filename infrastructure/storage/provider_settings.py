@@ -34,10 +34,10 @@ class ProviderSettings(BaseModel):
         """An environment variable says `name=true,other=false`."""
         if not isinstance(given, str):
             return given
-        pairs = re.findall(r"\s*([a-z_]+)\s*=\s*(true|false)\s*(?:,|$)", given)
-        if len(pairs) != given.count(",") + 1:
+        pairs = [re.fullmatch(r"\s*([a-z_]+)\s*=\s*(true|false)\s*", pair) for pair in given.split(",")]
+        if None in pairs:
             raise ValueError("write them as name=true,other=false")
-        return {name: value == "true" for name, value in pairs}
+        return {pair[1]: pair[2] == "true" for pair in pairs if pair}
 
 
 Settings = TypeVar("Settings", bound=ProviderSettings)

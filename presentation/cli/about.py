@@ -19,11 +19,15 @@ def register(app: typer.Typer) -> None:
 
 def info(bucket: Bucket = None, as_json: Json = False) -> None:
     """Show which provider is active, where its objects are, what it can do, and whether it answers."""
+    from config.settings import StorageConfig
     from domain.errors import StorageError
+    from domain.purposes import Purpose
     from presentation.cli.exit_codes import exit_code
     from presentation.cli.output import emit_json, print_facts
 
+    config = StorageConfig.from_env()
     provider = open_provider(bucket)
+    places = {str(purpose): config.place(purpose)._asdict() for purpose in Purpose}
     location, capabilities = provider.describe(), asdict(provider.capabilities)
     problem: StorageError | None = None
     began = time.perf_counter()
@@ -38,11 +42,14 @@ def info(bucket: Bucket = None, as_json: Json = False) -> None:
             "milliseconds": round(milliseconds, 1),
             "problem": str(problem or "") or None,
         }
-        emit_json({"location": asdict(location), "capabilities": capabilities, **answer})
+        emit_json({"location": asdict(location), "capabilities": capabilities, "places": places, **answer})
     else:
         facts = {name: value for name, value in asdict(location).items() if value is not None}
         can = ", ".join(name for name, yes in capabilities.items() if yes) or "nothing beyond the port"
         cannot = ", ".join(name for name, yes in capabilities.items() if not yes) or "nothing"
+        for purpose, place in places.items():
+            if place["bucket"]:
+                facts[f"place of {purpose}"] = f"s3://{place['bucket']}/{place['prefix']}"
         answers = f"no: {problem}" if problem else f"yes, in {milliseconds:.1f} ms"
         print_facts(facts | {"can": can, "can't": cannot, "answers": answers})
     if problem:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
-from bucket_harness import MOTO_GAPS, BucketHarness, key_pair
+from bucket_harness import MOTO_GAPS, MOTO_RACY_GAPS, BucketHarness, key_pair
 from moto_server import MotoServer
 
 from infrastructure.storage.contract import StorageProviderContract
@@ -15,9 +13,7 @@ class TestMinIOProvider(StorageProviderContract):
     """Its endpoint as `host:port`."""
 
     @pytest.fixture
-    def harness(self, moto_server: MotoServer) -> Iterator[BucketHarness]:
+    def harness(self, moto_server: MotoServer) -> BucketHarness:
         endpoint = moto_server.http_url.removeprefix("http://")
         settings = {"endpoint_url": endpoint, **key_pair(moto_server)}
-        harness = BucketHarness(moto_server, "minio", settings, known_gaps=MOTO_GAPS)
-        yield harness
-        harness.close()
+        return BucketHarness(moto_server, "minio", settings, known_gaps=MOTO_GAPS, racy_gaps=MOTO_RACY_GAPS)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from domain.errors import ContentCorrupted, ObjectNotFound, StorageError
 from domain.storage import IStorageProvider
 from infrastructure.storage.contract.group import PromiseGroup, at_once, content, listed, succeeded
+from infrastructure.storage.contract.harness import Harness
 
 _THREADS = 8
 _TURNS = 20
@@ -68,14 +69,14 @@ class Concurrency(PromiseGroup):
         succeeded(at_once(*writers, *readers))
         _read_value(provider, "a/b")
 
-    def test_threads_see_one_head(self, provider: IStorageProvider) -> None:
+    def test_threads_see_one_head(self, harness: Harness, provider: IStorageProvider) -> None:
         """`head` and listing: what they say is of one state, and a key that is overwritten is never missing."""
         _write_value(provider, "a/b", 0)
         done = threading.Event()
 
         def write() -> int:
             try:
-                for turn in range(100):
+                for turn in range(2 * harness.examples):
                     _write_value(provider, "a/b", turn % len(_VALUES))
             finally:
                 done.set()
@@ -92,12 +93,12 @@ class Concurrency(PromiseGroup):
 
         assert min(succeeded(at_once(write, look, look))) > 0
 
-    def test_threads_that_write_and_delete_side_by_side(self, provider: IStorageProvider) -> None:
+    def test_threads_that_write_and_delete_side_by_side(self, harness: Harness, provider: IStorageProvider) -> None:
         """A write succeeds whatever is deleted beside it: keys have no folders that could go away under them."""
 
         def work(number: int) -> None:
             key = f"deep/er/and/deeper/{number}"
-            for _ in range(40):
+            for _ in range(harness.examples):
                 provider.put_bytes(key, b"data")
                 assert provider.get_bytes(key) == b"data"
                 provider.delete(key)
@@ -105,11 +106,11 @@ class Concurrency(PromiseGroup):
         succeeded(at_once(*[lambda number=number: work(number) for number in range(_THREADS)]))
         assert listed(provider) == []
 
-    def test_threads_on_keys_that_continue_each_other(self, provider: IStorageProvider) -> None:
+    def test_threads_on_keys_that_continue_each_other(self, harness: Harness, provider: IStorageProvider) -> None:
         """`a`, `a/b` and `a/b/c` come and go at once; each is there after its own write, and gone after its own delete."""
 
         def work(key: str) -> None:
-            for turn in range(40):
+            for turn in range(harness.examples):
                 provider.put_bytes(key, b"%d" % turn, metadata={"turn": str(turn)})
                 assert provider.get_bytes(key) == b"%d" % turn
                 assert key in listed(provider)

@@ -7,10 +7,11 @@ import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis.strategies import SearchStrategy
 
 from domain.errors import StorageError
 from domain.storage import IStorageProvider, ObjectInfo
@@ -22,20 +23,14 @@ PATIENCE = 60.0
 
 Result = TypeVar("Result")
 
-examples = settings(
-    max_examples=50,
+drawing = settings(
     deadline=None,
     database=None,
     report_multiple_bugs=False,
-    # One provider serves all examples of a test, and one test many subclasses; both are meant.
-    suppress_health_check=[
-        HealthCheck.function_scoped_fixture,
-        HealthCheck.differing_executors,
-        HealthCheck.too_slow,
-        HealthCheck.data_too_large,
-    ],
+    phases=(Phase.explicit, Phase.generate, Phase.shrink),
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
-"""How the tests that draw their values are run."""
+"""How the tests that draw their values are run. How often, the harness says."""
 
 
 class PromiseGroup:
@@ -68,6 +63,11 @@ def content(size: int, seed: int = 0) -> bytes:
 def listed(provider: IStorageProvider, prefix: str = "") -> list[str]:
     """The keys of a listing, as they came."""
     return [info.key for info in provider.list_objects(prefix)]
+
+
+def for_all(harness: Harness, check: Callable[..., None], **drawn: SearchStrategy[Any]) -> None:
+    """Run `check` with values drawn for its arguments: `harness.examples` times, all with the one provider of a test."""
+    settings(drawing, max_examples=harness.examples)(given(**drawn)(check))()
 
 
 @contextmanager

@@ -21,6 +21,9 @@ class Harness(ABC):
     racy_gaps: Mapping[str, str] = {}
     """As `known_gaps`, for what goes wrong only when requests meet at a bad moment: such a test may also pass."""
 
+    examples: int = 50
+    """How many examples a test draws, and how many turns its threads take. A store behind a network may do with fewer."""
+
     secrets: tuple[str, ...] = ()
     """The credentials in the settings; no message and no description may show one."""
 

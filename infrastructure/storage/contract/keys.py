@@ -8,12 +8,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
-from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.errors import InvalidRequest
 from domain.storage import IStorageProvider
-from infrastructure.storage.contract.group import PromiseGroup, emptied, examples, listed, refusal
+from infrastructure.storage.contract.group import PromiseGroup, emptied, for_all, listed, refusal
 from infrastructure.storage.contract.harness import Harness
 
 AWKWARD: Mapping[str, str] = {
@@ -96,6 +95,12 @@ AWKWARD: Mapping[str, str] = {
 }
 """Keys that some store, some time, did not give back."""
 
+# Beside those above that have a line feed, what a store may take for one of them.
+_LINES = [
+    "line", "lineline", "line line", "line\rline", "line\r\nline", "line\\nline", "line%0Aline", "\n", "\n\n", "\nline",
+    "line/", "line/\n", "line\n/", "line\n/line",
+]  # fmt: skip
+
 _INVALID: Mapping[str, str] = {
     "empty": "",
     "1,025 bytes": "k" * 1025,
@@ -164,20 +169,16 @@ class Keys(PromiseGroup):
     @pytest.mark.parametrize("order", ["as listed", "backwards"])
     def test_awkward_keys_live_side_by_side(self, harness: Harness, provider: IStorageProvider, order: str) -> None:
         """Every key is an object of its own, whatever others there are; deleting one leaves the others."""
-        keys = list(AWKWARD.values()) if order == "as listed" else list(AWKWARD.values())[::-1]
-        for key in keys:
-            provider.put_bytes(key, b"old " + key.encode())
-        for key in keys:
-            provider.put_bytes(key, key.encode())
-        assert listed(provider) == sorted(keys, key=str.encode)
-        for key in keys:
-            assert provider.get_bytes(key) == key.encode() == harness.peek(provider, key)
-        left = set(keys)
-        for key in keys:
-            provider.delete(key)
-            left.remove(key)
-            assert listed(provider) == sorted(left, key=str.encode), key
-        assert listed(provider) == []
+        keys = [key for key in AWKWARD.values() if "\n" not in key]
+        _live_side_by_side(harness, provider, keys if order == "as listed" else keys[::-1])
+
+    @pytest.mark.parametrize("order", ["as listed", "backwards"])
+    def test_keys_of_several_lines_live_side_by_side(
+        self, harness: Harness, provider: IStorageProvider, order: str
+    ) -> None:
+        """A line feed is a character of a key, and not its end: each of these is an object of its own."""
+        keys = [key for key in AWKWARD.values() if "\n" in key] + _LINES
+        _live_side_by_side(harness, provider, keys if order == "as listed" else keys[::-1])
 
     @pytest.mark.parametrize("writing", list(itertools.permutations(["a", "a/b", "a/b/c"])), ids=">".join)
     def test_key_beside_one_that_continues_it(
@@ -189,11 +190,12 @@ class Keys(PromiseGroup):
                 provider.put_bytes(key, b"old", metadata={"of": key})
                 provider.put_bytes(key, key.encode(), metadata={"of": key})
             left = sorted(writing)
+            assert [harness.peek(provider, key) for key in left] == [key.encode() for key in left]
             for key in deleting:
                 assert listed(provider) == left
                 for other in left:
-                    assert provider.get_bytes(other) == other.encode() == harness.peek(provider, other)
-                    assert provider.get_metadata(other)["metadata"] == {"of": other}
+                    with provider.open_reader(other) as reader:
+                        assert (reader.read(), dict(reader.info.metadata or {})) == (other.encode(), {"of": other})
                 provider.delete(key)
                 left.remove(key)
                 assert not provider.exists(key)
@@ -226,21 +228,19 @@ class Keys(PromiseGroup):
             provider.delete(key)
             assert not provider.exists(key)
 
-    @examples
-    @given(keys=st.lists(ANY_KEY, min_size=1, max_size=6, unique=True))
-    def test_any_keys_come_back(self, harness: Harness, provider: IStorageProvider, keys: list[str]) -> None:
-        """Any text of 1 to 1,024 UTF-8 bytes is a key, beside any others."""
-        with emptied(provider, keys):
-            for key in keys:
-                provider.put_bytes(key, key.encode())
-            assert listed(provider) == sorted(keys, key=str.encode)
-            for key in keys:
-                assert provider.get_bytes(key) == key.encode() == harness.peek(provider, key)
-                assert listed(provider, key)[0] == key
-            for key in keys:
-                provider.delete(key)
-                assert not provider.exists(key)
-            assert listed(provider) == []
+    def test_any_keys_come_back(self, harness: Harness, provider: IStorageProvider) -> None:
+        """Any text of 1 to 1,024 UTF-8 bytes in one line is a key, beside any others."""
+        keys = ANY_KEY.filter(lambda key: "\n" not in key)
+        for_all(harness, _coming_back(harness, provider), keys=st.lists(keys, min_size=1, max_size=6, unique=True))
+
+    def test_any_keys_of_several_lines_come_back(self, harness: Harness, provider: IStorageProvider) -> None:
+        """A key of several lines is one, beside any others."""
+        some = st.text("ab/.%+\\ \n\1éA", max_size=6)
+        line_feeds = st.builds("{}\n{}".format, some, some)
+        keys = st.builds(
+            lambda one, others: [one, *(others - {one})], line_feeds, st.sets(line_feeds | ANY_KEY, max_size=5)
+        )
+        for_all(harness, _coming_back(harness, provider), keys=keys)
 
     @pytest.mark.parametrize("kind", sorted(_INVALID))
     @pytest.mark.parametrize("method", sorted(_TAKING_A_KEY))
@@ -254,3 +254,38 @@ class Keys(PromiseGroup):
         assert error.provider == provider.name
         assert listed(provider) == ["there"]
         assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def _live_side_by_side(harness: Harness, provider: IStorageProvider, keys: list[str]) -> None:
+    for key in keys:
+        provider.put_bytes(key, b"old " + key.encode())
+    for key in keys:
+        provider.put_bytes(key, key.encode())
+    assert listed(provider) == sorted(keys, key=str.encode)
+    for key in keys:
+        assert provider.get_bytes(key) == key.encode() == harness.peek(provider, key)
+    left = set(keys)
+    for key in keys:
+        provider.delete(key)
+        left.remove(key)
+        assert listed(provider) == sorted(left, key=str.encode), key
+    assert listed(provider) == []
+
+
+def _coming_back(harness: Harness, provider: IStorageProvider) -> Callable[[list[str]], None]:
+    """Puts, lists, reads and deletes the keys that it is given."""
+
+    def check(keys: list[str]) -> None:
+        with emptied(provider, keys):
+            for key in keys:
+                provider.put_bytes(key, key.encode())
+            assert listed(provider) == sorted(keys, key=str.encode)
+            for key in keys:
+                assert provider.get_bytes(key) == key.encode() == harness.peek(provider, key)
+                assert listed(provider, key)[0] == key
+            for key in keys:
+                provider.delete(key)
+                assert not provider.exists(key)
+            assert listed(provider) == []
+
+    return check

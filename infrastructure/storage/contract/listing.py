@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.storage import IStorageProvider
-from infrastructure.storage.contract.group import PromiseGroup, emptied, examples, listed
+from infrastructure.storage.contract.group import PromiseGroup, emptied, for_all, listed
+from infrastructure.storage.contract.harness import Harness
 
 # Where order by UTF-8 bytes differs from order by path, by UTF-16, without case, or by a language's alphabet.
 _NAMES = (
@@ -22,9 +22,15 @@ _SORTED = sorted(_NAMES, key=str.encode)
 
 _PREFIXES = (
     "", "a", "a/", "a//", "a/b", "a/b/", "a/b/c", "a/b/c/", "b", "c", "cc", "cc/", "c/", "/", ".", "..", "../", "./",
-    ".lading", ".lading/", ".lading/keys/", "e", "é", "missing", "a/b/c/d/e", "A", "🔭", "\n", "\1", "%", "a\1/",
-    "x" * 300, "x" * 300 + "/", "y" * 1024,
+    ".lading", ".lading/", ".lading/keys/", "e", "é", "missing", "a/b/c/d/e", "A", "🔭", "%", "x" * 300, "x" * 300 + "/",
+    "y" * 1024,
 )  # fmt: skip
+_PREFIXED = (
+    "+", "-", "0", "A", "a", "a b", "a-", "a/", "a//", "a/b", "a/b-c", "a/b/c", "a/b0", "ab", "b", "c", "cc/0", "cc/1",
+    "cd", "e\u0301", "é", "🔭", "🔭/a", "../up", "./here", "/lead", ".lading/keys/a", ".ladino", "%2F", "x" * 300 + "/x",
+)  # fmt: skip
+
+_CONTROLS = {"\1": "control", "\t": "tab", "\n": "line feed", "\r": "return"}
 
 # More than one page of every store that has pages.
 _MANY = 1_101
@@ -45,13 +51,22 @@ class Listing(PromiseGroup):
             provider.put_bytes(key, b"data")
         assert listed(provider) == _SORTED
 
-    @pytest.mark.parametrize("prefix", _PREFIXES, ids=lambda prefix: ascii(prefix)[1:20].replace("\\", "_"))
-    def test_prefix_is_a_raw_string(self, provider: IStorageProvider, prefix: str) -> None:
+    def test_prefix_is_a_raw_string(self, provider: IStorageProvider) -> None:
         """`list_objects`: the prefix is a raw string: `c` also lists `cc/0`; it need not end where a name does."""
-        keys = [*_SORTED, "../up", "./here", "/lead", ".lading/keys/a", ".ladino", "a\1/b", "\nline", "x" * 300 + "/x"]
+        for key in _PREFIXED:
+            provider.put_bytes(key, b"data")
+        in_order = sorted(_PREFIXED, key=str.encode)
+        expected = {prefix: [key for key in in_order if key.startswith(prefix)] for prefix in _PREFIXES}
+        assert {prefix: listed(provider, prefix) for prefix in _PREFIXES} == expected
+
+    @pytest.mark.parametrize("control", [*_CONTROLS, "\x7f"], ids=[*_CONTROLS.values(), "delete"])
+    def test_prefix_may_hold_a_control_character(self, provider: IStorageProvider, control: str) -> None:
+        """`list_objects`: the prefix is a raw string: so is what a document or a line could not hold as it is."""
+        keys = [control, f"{control}line", "a", f"a{control}", f"a{control}b", "ab", f"b{control}/c", "b/c"]
         for key in keys:
             provider.put_bytes(key, b"data")
-        assert listed(provider, prefix) == sorted((key for key in keys if key.startswith(prefix)), key=str.encode)
+        for prefix in ("", control, "a", f"a{control}", "b", f"b{control}", f"b{control}/", f"b/{control}"):
+            assert listed(provider, prefix) == sorted((key for key in keys if key.startswith(prefix)), key=str.encode)
 
     def test_prefix_may_end_inside_a_character(self, provider: IStorageProvider) -> None:
         """`list_objects`: text that begins with the same byte is not text that begins with the same character."""
@@ -60,32 +75,40 @@ class Listing(PromiseGroup):
         assert listed(provider, "é") == ["é"]
         assert listed(provider, "e") == ["e", "eé", "e\u0301"]
 
-    @pytest.mark.parametrize("prefix", ["", "a", "a/", "a/b", "c", "z"])
-    def test_start_after_leaves_out_what_is_not_greater(self, provider: IStorageProvider, prefix: str) -> None:
+    def test_start_after_leaves_out_what_is_not_greater(self, provider: IStorageProvider) -> None:
         """`list_objects`: only keys greater than `start_after` in byte order, whether or not it is a key itself."""
         for key in _SORTED:
             provider.put_bytes(key, b"data")
-        for start_after in (*_SORTED, "a/b/", "a/a/z", "a/b/c/d", "!", "🔭/zzz", "\U0010ffff", "a\1", "cc"):
-            found = [info.key for info in provider.list_objects(prefix, start_after=start_after)]
-            expected = [k for k in _SORTED if k.startswith(prefix) and k.encode() > start_after.encode()]
-            assert found == expected, start_after
+        for prefix in ("", "a", "a/", "a/b", "c", "z"):
+            for start_after in (*_SORTED, "a/b/", "a/a/z", "a/b/c/d", "!", "🔭/zzz", "\U0010ffff", "cc"):
+                found = [info.key for info in provider.list_objects(prefix, start_after=start_after)]
+                expected = [k for k in _SORTED if k.startswith(prefix) and k.encode() > start_after.encode()]
+                assert found == expected, (prefix, start_after)
 
-    @examples
-    @given(
-        keys=st.sets(st.text("ab/-.é0", min_size=1, max_size=6), max_size=12),
-        prefix=st.text("ab/-.é0", max_size=3),
-        start_after=st.text("ab/-.é0", max_size=6),
-    )
-    def test_listing_is_what_was_put(
-        self, provider: IStorageProvider, keys: set[str], prefix: str, start_after: str
-    ) -> None:
+    @pytest.mark.parametrize("control", _CONTROLS, ids=_CONTROLS.get)
+    def test_start_after_may_hold_a_control_character(self, provider: IStorageProvider, control: str) -> None:
+        """`list_objects`: `start_after` need be no key that is there, nor one that a document could hold as it is."""
+        for key in ("a", "ab", "b"):
+            provider.put_bytes(key, b"data")
+        for start_after, expected in ((control, "a ab b"), (f"a{control}", "ab b"), (f"b{control}", "")):
+            found = [info.key for info in provider.list_objects(start_after=start_after)]
+            assert found == expected.split(), start_after
+
+    def test_listing_is_what_was_put(self, harness: Harness, provider: IStorageProvider) -> None:
         """`list_objects`: prefix, order and `start_after` together, over any keys."""
-        with emptied(provider, keys):
-            for key in keys:
-                provider.put_bytes(key, b"data")
-            found = [info.key for info in provider.list_objects(prefix, start_after=start_after)]
-            wanted = (key for key in keys if key.startswith(prefix) and key.encode() > start_after.encode())
-            assert found == sorted(wanted, key=str.encode)
+
+        def check(keys: set[str], prefix: str, start_after: str) -> None:
+            with emptied(provider, keys):
+                for key in keys:
+                    provider.put_bytes(key, b"data")
+                found = [info.key for info in provider.list_objects(prefix, start_after=start_after)]
+                wanted = (key for key in keys if key.startswith(prefix) and key.encode() > start_after.encode())
+                assert found == sorted(wanted, key=str.encode)
+
+        letters = "ab/-.é0"
+        keys = st.sets(st.text(letters, min_size=1, max_size=6), max_size=12)
+        prefixes, starts = st.text(letters, max_size=3), st.text(letters, max_size=6)
+        for_all(harness, check, keys=keys, prefix=prefixes, start_after=starts)
 
     def test_listing_is_a_stream(self, provider: IStorageProvider) -> None:
         """`list_objects`: a stream; two of them are apart, and one may be left early."""

@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from domain.errors import ObjectNotFound, PreconditionFailed, RangeNotSatisfiable, UnsupportedOperation
 from domain.media_types import guess_content_type
 from domain.storage import ByteRange, IStorageProvider, ObjectInfo, WriteCondition
-from infrastructure.storage.contract.group import PromiseGroup, examples, facts, refusal
+from infrastructure.storage.contract.group import PromiseGroup, drawing, facts, refusal
 from infrastructure.storage.contract.harness import Harness
 
 # Few, so that they meet; each is in the way of another in some store.
@@ -212,4 +212,5 @@ class Model(PromiseGroup):
     def test_any_sequence_of_calls_agrees_with_the_model(self, harness: Harness) -> None:
         """The port as a whole: a dict from keys to objects, listed in byte order."""
         machine = make_state_machine(harness.provider)
-        run_state_machine_as_test(machine, settings=settings(examples, max_examples=25, stateful_step_count=25))
+        often = settings(drawing, max_examples=max(1, harness.examples // 2), stateful_step_count=25)
+        run_state_machine_as_test(machine, settings=often)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from domain.errors import ConfigurationError
 from domain.storage import Capabilities
 from infrastructure.storage.provider_settings import EnvironmentNames
@@ -13,7 +15,7 @@ from infrastructure.storage.s3.settings import SHARED_ENVIRONMENT, S3Settings
 class CloudflareR2Settings(S3Settings):
     """The settings of `CloudflareR2Provider`."""
 
-    account_id: str | None = None
+    account_id: str | None = Field(default=None, pattern=r"^[A-Za-z0-9-]{1,64}$")
     """The account, from which the endpoint follows."""
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from domain.storage import Capabilities
 from infrastructure.storage.provider_settings import EnvironmentNames
 from infrastructure.storage.s3.dialect import Dialect
@@ -12,7 +14,7 @@ from infrastructure.storage.s3.settings import SHARED_ENVIRONMENT, S3Settings
 class DigitalOceanSettings(S3Settings):
     """The settings of `DigitalOceanProvider`. The region (`nyc3`, `ams3`, `sgp1`, `fra1`, …) makes the address."""
 
-    region: str = "nyc3"
+    region: str = Field(default="nyc3", pattern=r"^[A-Za-z0-9-]{1,64}$")
 
 
 class DigitalOceanProvider(S3CompatibleProvider):

@@ -21,10 +21,10 @@ class S3ProviderSettings(S3Settings):
     profile: str | None = None
     """The profile of the AWS configuration that the chain is to use."""
 
-    def credentials(self, provider: str) -> Credentials:
+    def credentials(self, provider: str, names: str) -> Credentials:
         if self.credential_chain and self.first_half is None:
             return ChainCredentials(provider, self.profile)
-        return super().credentials(provider)
+        return super().credentials(provider, names)
 
 
 class S3Provider(S3CompatibleProvider):
@@ -80,5 +80,6 @@ class S3Provider(S3CompatibleProvider):
     def _dialect(self) -> Dialect:
         if self._settings.endpoint_url is None:
             return self.dialect
-        # Whatever answers there need not know AWS's newer checksums, nor have its regions.
-        return replace(self.dialect, checksums=False, location_constraint=False)
+        # Whatever answers there need not know AWS's newer checksums and conditions, nor have its regions.
+        can = replace(self.dialect.capabilities, create_if_absent_multipart=False)
+        return replace(self.dialect, capabilities=can, checksums=False, location_constraint=False)

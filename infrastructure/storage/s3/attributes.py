@@ -72,13 +72,19 @@ def info_of(
 
 
 def info_of_headers(key: str, headers: Mapping[str, str]) -> ObjectInfo:
-    """The object as the headers of a HEAD or GET tell of it; of a range they tell the size of the whole."""
+    """The object as the headers of a HEAD or GET tell of it; of a range they tell the size of the whole.
+
+    Raises:
+        ValueError: a date or a length is none.
+    """
     lower = {name.lower(): value for name, value in headers.items()}
     whole = lower.get("content-range", "").rpartition("/")[2]
     size = int(whole) if whole.isdigit() else int(lower.get("content-length") or 0)
     metadata = {name[len(META) :]: value for name, value in lower.items() if name.startswith(META)}
     modified = lower.get("last-modified")
     when = parsedate_to_datetime(modified) if modified else datetime.now(UTC)
+    if when.tzinfo is None:
+        when = when.replace(tzinfo=UTC)
     return info_of(key, size, lower.get("etag", ""), when, lower.get("content-type"), metadata)
 
 

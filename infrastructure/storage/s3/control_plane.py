@@ -12,7 +12,7 @@ from domain.errors import AccessDenied, InvalidRequest, ObjectNotFound
 from domain.storage import UnfinishedUpload, WriteCondition
 from infrastructure.storage.s3.attributes import Attributes, plain_etag
 from infrastructure.storage.s3.dialect import Target
-from infrastructure.storage.s3.errors import of_botocore
+from infrastructure.storage.s3.errors import no_store, of_botocore
 from infrastructure.storage.s3.redaction import redact_logs
 
 Answer = TypeVar("Answer")
@@ -97,7 +97,7 @@ class ControlPlane:
             key,
             lambda client: client.complete_multipart_upload(
                 Bucket=self._target.bucket, Key=key, UploadId=upload_id, MultipartUpload={"Parts": listed}, **arguments
-            ),
+            )["Key"],
         )
 
     def abort_upload(self, key: str, upload_id: str) -> None:
@@ -125,6 +125,8 @@ class ControlPlane:
 
     def _page(self, prefix: str, marker: dict[str, str], client: Any) -> dict[str, Any]:
         page: dict[str, Any] = client.list_multipart_uploads(Bucket=self._target.bucket, Prefix=prefix, **marker)
+        if not page.keys() & {"Bucket", "IsTruncated"}:
+            raise KeyError("Bucket")
         return page
 
     # -- copies
@@ -153,7 +155,7 @@ class ControlPlane:
                 **arguments,
             ),
         )
-        return plain_etag(answer["CopyObjectResult"]["ETag"])
+        return plain_etag(answer["CopyObjectResult"].get("ETag"))
 
     def copy_part(
         self, source: str, etag: str, destination: str, upload_id: str, number: int, start: int, stop: int
@@ -179,6 +181,8 @@ class ControlPlane:
     def _asked(self, doing: str, key: str | None, call: Callable[[Any], Answer]) -> Answer:
         try:
             return call(self._client())
+        except KeyError as missing:
+            raise no_store(self._target, doing) from missing
         except Exception as error:
             told = of_botocore(self._target, error, doing, key=key)
             if isinstance(told, ObjectNotFound) and key is None:

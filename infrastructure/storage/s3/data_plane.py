@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from domain.errors import StorageError
 from domain.storage import ObjectInfo, WriteCondition
 from infrastructure.storage.s3.attributes import WRITE_ID, Attributes, info_of, plain_etag, written_etag
 from infrastructure.storage.s3.dialect import Target
-from infrastructure.storage.s3.errors import of_obstore
+from infrastructure.storage.s3.errors import no_store, of_obstore, said
 
 if TYPE_CHECKING:
     from infrastructure.storage.s3.reading import Body
@@ -47,7 +47,8 @@ class DataPlane:
 
     def __init__(self, target: Target) -> None:
         self._target = target
-        self._store = _make_store(target)
+        self._refused: list[StorageError] = []
+        self._store = _make_store(target, self._refused)
         _threads.setdefault("in process", os.getpid())
 
     def head(self, key: str) -> ObjectInfo:
@@ -86,30 +87,33 @@ class DataPlane:
         elif condition is not None and condition.if_match is not None:
             mode = {"e_tag": written_etag(condition.if_match, quoted=self._target.dialect.quoted_etags)}
         sent = {"Content-Type": attributes.content_type, **attributes.encoded()}
-        try:
-            result = obstore.put(self._checked(), key, data, attributes=sent, mode=mode, use_multipart=False)
-        except Exception as error:
-            raise of_obstore(self._target, error, f"write {self._target.place(key)}", key=key) from error
-        return result["e_tag"] or ""
-
-    def delete(self, key: str) -> None:
-        """Delete the object; a missing one is no error."""
-        import obstore
-
-        try:
-            obstore.delete(self._checked(), key)
-        except Exception as error:
-            raise of_obstore(self._target, error, f"delete {self._target.place(key)}", key=key) from error
+        doing = f"write {self._target.place(key)}"
+        result = self._asked(
+            doing, key, lambda: obstore.put(self._store, key, data, attributes=sent, mode=mode, use_multipart=False)
+        )
+        if not result["e_tag"]:
+            raise no_store(self._target, doing)
+        return str(result["e_tag"])
 
     def _get(self, key: str, options: dict[str, Any], doing: str) -> Any:
         import obstore
 
+        result = self._asked(doing, key, lambda: obstore.get(self._store, key, options=options))  # type: ignore[arg-type]
+        if not result.meta["e_tag"]:
+            raise no_store(self._target, doing)
+        return result
+
+    def _asked(self, doing: str, key: str, call: Callable[[], Any]) -> Any:
+        self._check_process()
         try:
-            return obstore.get(self._checked(), key, options=options)  # type: ignore[arg-type]
+            return call()
         except Exception as error:
             if "non-partial response" in str(error):
-                raise NotPartial from error
-            raise of_obstore(self._target, error, doing, key=key) from error
+                raise NotPartial from None
+            told = self._refused.pop() if self._refused else of_obstore(self._target, error, doing, key=key)
+            cause = said(error)
+        # Not from within, where the library's own exception, with all that it repeats, would stay attached.
+        raise told from cause
 
     def _info(self, key: str, result: Any) -> ObjectInfo:
         meta = result.meta
@@ -118,14 +122,13 @@ class DataPlane:
         modified: datetime = meta["last_modified"]
         return info_of(key, meta["size"], meta["e_tag"] or "", modified, metadata.get("Content-Type"), kept)
 
-    def _checked(self) -> Any:
+    def _check_process(self) -> None:
         if _threads["in process"] != os.getpid():
             raise StorageError(
                 "the S3 client was used before this process was forked, and can't be used in the child; start processes "
                 "by 'spawn' (multiprocessing.set_start_method) and give them the provider, which can be pickled",
                 provider=self._target.provider,
             )
-        return self._store
 
 
 class _Bytes:
@@ -142,21 +145,25 @@ class _Bytes:
         try:
             return memoryview(self._result.bytes())
         except Exception as error:
-            raise of_obstore(self._target, error, self._doing, key=self._key) from error
+            told, cause = of_obstore(self._target, error, self._doing, key=self._key), said(error)
+        raise told from cause
 
     def chunks(self) -> Iterator[bytes]:
         """The bytes as they come, about a quarter of a mebibyte at a time."""
         try:
             yield from self._result.stream(min_chunk_size=_STREAM_CHUNK_BYTES)
         except Exception as error:
-            raise of_obstore(self._target, error, self._doing, key=self._key) from error
+            told, cause = of_obstore(self._target, error, self._doing, key=self._key), said(error)
+        else:
+            return
+        raise told from cause
 
     def close(self) -> None:
         """Let go of the connection."""
         self._result = None
 
 
-def _make_store(target: Target) -> Any:
+def _make_store(target: Target, refused: list[StorageError]) -> Any:
     from obstore.store import S3Store
 
     endpoint = target.endpoint_url
@@ -176,7 +183,11 @@ def _make_store(target: Target) -> Any:
         client["proxy_url"] = target.proxy_url
 
     def credentials() -> dict[str, Any]:
-        pair = target.credentials.current()
+        try:
+            pair = target.credentials.current()
+        except StorageError as error:
+            refused.append(error)  # obstore tells of it in words of its own
+            raise
         return {
             "access_key_id": pair.access_key_id,
             "secret_access_key": pair.secret_access_key,

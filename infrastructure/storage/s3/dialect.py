@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from domain.keys import shortened
 from domain.storage import Capabilities
@@ -61,7 +61,7 @@ class Target:
     path_style: bool = True
     public_endpoint_url: str | None = None
     ca_bundle: str | None = None
-    proxy_url: str | None = None
+    proxy_url: str | None = field(default=None, repr=False)
     connect_timeout: float = 5.0
     read_timeout: float = 60.0
     connections: int = 32

@@ -23,6 +23,7 @@ from domain.errors import (
     ConfigurationError,
     InvalidRequest,
     ObjectNotFound,
+    RangeNotSatisfiable,
     StorageError,
     StoreUnavailable,
     UnsupportedOperation,
@@ -61,8 +62,6 @@ class ObjectPlane(Protocol):
     def get(self, key: str, start: int, stop: int | None, if_match: str | None) -> tuple[ObjectInfo, Body]: ...
 
     def put(self, key: str, data: Any, attributes: Attributes, condition: WriteCondition | None) -> str: ...
-
-    def delete(self, key: str) -> None: ...
 
 
 class S3Engine:
@@ -149,6 +148,7 @@ class S3Engine:
     def create_bucket(self) -> None:
         """Create the bucket where it is missing."""
         self.retries(self.control.create_bucket)
+        self.retries(self._probe)  # what is no store may say yes to anything
 
     def asked(self, call: Callable[[], Answer]) -> Answer:
         """`call()` with retries, and once more where it made known that the bucket is missing and may be made."""
@@ -159,27 +159,30 @@ class S3Engine:
                 raise
             self.create_bucket()
             answer = self.retries(call)
-        except (AccessDenied, ConfigurationError) as error:
-            raise self._explained(error) from error
-        except InvalidRequest as error:
-            if type(error) is InvalidRequest:
-                raise self._explained(error) from error
+        except (AccessDenied, ConfigurationError, InvalidRequest) as error:
+            if not isinstance(error, RangeNotSatisfiable):
+                self._explain(error)
             raise
         self._seen = time.monotonic()
         return answer
 
     def _probe(self) -> None:
-        self.wire.send("GET", query=[("list-type", "2"), ("max-keys", "1")], doing=f"reach {self.target.place()}")
+        from infrastructure.storage.s3.listing import check_listing
 
-    def _explained(self, error: StorageError) -> StorageError:
-        """A refusal in more words: the answer to a HEAD has none, and obstore's errors tell no headers."""
+        check_listing(self.target, self.wire, f"reach {self.target.place()}")
+
+    def _explain(self, error: StorageError) -> None:
+        """Raise a refusal that has more words: the answer to a HEAD has none, and obstore's errors tell no headers.
+
+        One that is about this object alone stays as it is.
+        """
         try:
             self._probe()
         except (AccessDenied, ConfigurationError, BucketNotFound) as clearer:
-            return clearer
+            if "access denied" not in clearer.message:
+                raise type(clearer)(clearer.message, provider=clearer.provider, key=error.key) from error
         except StorageError:
             pass
-        return error
 
     def _head_bucket(self) -> None:
         try:
@@ -318,6 +321,8 @@ class S3Engine:
         if info.size > self.target.dialect.max_put_bytes:
             return self.asked(lambda: self.multipart.copy(info, destination, attributes, None))
         etag = self.asked(lambda: self.control.copy(info.key, info.etag, destination, attributes))
+        if not etag:  # some stores don't tell
+            return self.head(destination)
         return info_of_write(destination, info.size, etag, attributes)
 
     # -- deleting
@@ -325,7 +330,7 @@ class S3Engine:
     def delete(self, key: str) -> None:
         """As `IStorageProvider.delete`."""
         with suppress(ObjectNotFound):  # some stores complain
-            self.asked(lambda: self._plane(key).delete(key))
+            self.asked(lambda: self.wire.delete(key))
 
     def delete_many(self, keys: Iterable[str]) -> list[StorageError]:
         """As `IStorageProvider.delete_many`."""

@@ -70,6 +70,7 @@ _BY_CODE: dict[str, tuple[type[StorageError], str]] = {
     "InvalidRange": (RangeNotSatisfiable, _PAST_END),
     "BadDigest": (StoreUnavailable, _DAMAGED),
     "XAmzContentSHA256Mismatch": (StoreUnavailable, _DAMAGED),
+    "InternalError": (StoreUnavailable, _AWAY),
     "IncompleteBody": (StoreUnavailable, _DAMAGED),
     "RequestTimeout": (StoreUnavailable, _AWAY),
     "QuotaExceeded": (InsufficientStorage, _FULL),
@@ -89,6 +90,7 @@ _BY_CODE: dict[str, tuple[type[StorageError], str]] = {
 
 _BY_STATUS: dict[int, tuple[type[StorageError], str]] = {
     301: (ConfigurationError, _ELSEWHERE),
+    304: (PreconditionFailed, _CHANGED),
     307: (ConfigurationError, _ELSEWHERE),
     401: (AccessDenied, _DENIED),
     403: (AccessDenied, _DENIED),
@@ -106,9 +108,10 @@ _BY_STATUS: dict[int, tuple[type[StorageError], str]] = {
 
 # What a failed connection's text holds, in any library's words -> what is told. The first that fits counts.
 _TROUBLE: tuple[tuple[str, type[StorageError], str], ...] = (
+    (r"BareRedirect", ConfigurationError, "the bucket is in another region; set the region it is in"),
     (r"dns error|name resolution|NameResolution|getaddrinfo|Could not resolve|Name or service not known",
      StoreUnavailable, "its name does not resolve; check the endpoint's spelling and the network"),
-    (r"UnknownIssuer|CERTIFICATE_VERIFY_FAILED|self.signed|invalid peer certificate|NotValidForName|certificate",
+    (r"UnknownIssuer|CERTIFICATE_VERIFY_FAILED|self.signed|invalid peer certificate|NotValidForName|certificate|doesn't match",
      ConfigurationError, "its certificate is not trusted; name its CA in STORAGE_CA_BUNDLE (ca_bundle)"),
     (r"InvalidContentType|InvalidMessage|WRONG_VERSION_NUMBER|RECORD_LAYER_FAILURE|UNEXPECTED_MESSAGE|UNKNOWN_PROTOCOL",
      ConfigurationError, "it does not speak TLS; write http:// in front of the endpoint if that is meant"),
@@ -137,6 +140,11 @@ def of_reply(
         region: the region that the answer names as the bucket's.
     """
     code, message = _code_of(body)
+    if status == 400 and not code and re.search(r"\bHTTPS\b", body):
+        return ConfigurationError(
+            f"can't {doing}: {target.endpoint_url} speaks TLS; write https:// in front of the endpoint",
+            provider=target.provider,
+        )
     if found := _REGION.search(body):
         region = region or found[1] or found[2]
     return of_code(target, status, code, message, doing, key=key, region=region, page=_is_page(body))
@@ -154,7 +162,7 @@ def of_code(
     page: bool = False,
 ) -> StorageError:
     """The error for a status and the code that came with it, if one did."""
-    if page:
+    if page and status < 500:  # a page with a 5xx is of something in between that misses the store as well
         return ConfigurationError(
             f"can't {doing}: {target.endpoint_url} answers with a web page (status {status}), not as an S3 service does; "
             "check the endpoint",
@@ -166,9 +174,11 @@ def of_code(
     if found is None and status >= 500:
         found = (StoreUnavailable, _AWAY)
     if found is None:
-        said = ": ".join(part for part in (code or f"status {status}", shortened(message, 200)) if part)
+        words = " ".join(_shown(target, message).split())
+        told = (shortened(code) or f"status {status}", shortened(words, 200))
+        says = ": ".join(part for part in told if part).encode("unicode_escape").decode()
         kind: type[StorageError] = InvalidRequest if status == 400 else StorageError
-        return kind(f"can't {doing}: the store says {said}", provider=target.provider, key=key)
+        return kind(f"can't {doing}: the store says {says}", provider=target.provider, key=key)
     kind, sentence = found
     text = sentence.format(
         doing=doing,
@@ -188,16 +198,15 @@ def of_code(
 
 def of_trouble(target: Target, error: BaseException, doing: str, *, key: str | None = None) -> StorageError:
     """The error for a connection that failed, or broke, or brought something that is not HTTP."""
-    text = f"{type(error).__name__} {error}"
-    if target.proxy_url:
-        text = text.replace(target.proxy_url, "")  # its text is the proxy's address, and says nothing of the cause
+    text = f"{type(error).__name__} {_cause_in(error)}"
     for pattern, kind, what in _TROUBLE:
         if re.search(pattern, text):
             if "certificate" in what and not target.secure:
                 continue
             return kind(f"can't {doing} at {target.endpoint_url}: {what}", provider=target.provider, key=key)
+    hint = "" if target.secure else ", or write https:// in front of the endpoint if it speaks TLS"
     return StoreUnavailable(
-        f"can't {doing} at {target.endpoint_url}: the connection broke ({type(error).__name__}); try again",
+        f"can't {doing} at {target.endpoint_url}: the connection broke ({type(error).__name__}); try again{hint}",
         provider=target.provider,
         key=key,
     )
@@ -221,24 +230,63 @@ def of_botocore(target: Target, error: Exception, doing: str, *, key: str | None
     meta = response.get("ResponseMetadata", {})
     region = meta.get("HTTPHeaders", {}).get("x-amz-bucket-region") or told.get("Region")
     code, message = str(told.get("Code", "")), str(told.get("Message", ""))
-    if code.isdigit():  # a HEAD has no body; botocore repeats the status
+    page = "html" in meta.get("HTTPHeaders", {}).get("content-type", "")
+    if code.isdigit():  # the answer told none; botocore repeats the status
         code = ""
-    return of_code(
-        target, int(meta.get("HTTPStatusCode", 0)), code, message, doing, key=key, region=region, page=_is_page(message)
-    )
+    return of_code(target, int(meta.get("HTTPStatusCode", 0)), code, message, doing, key=key, region=region, page=page)
+
+
+def said(error: BaseException) -> Exception:
+    """What a library said, as the cause of an error of ours: without the request that some answers repeat, token and all."""
+    first = str(error).partition("\n\nDebug source")[0]
+    return Exception(f"{type(error).__name__}: {re.sub(r'<.*', '…', first, flags=re.S)}")
+
+
+def _cause_in(error: BaseException) -> str:
+    """The part of a library's text that tells the cause: not the address, where a key may read like one."""
+    inner = getattr(error, "kwargs", {}).get("error")  # botocore's text has the address, its cause stands beside it
+    if inner is not None:
+        return f"{type(inner).__name__} {inner}"
+    _, _, debug = str(error).partition("\n\nDebug source")
+    if debug:
+        found = re.search(r"\binner: (.*)", debug, re.S) or re.search(r"\bsource: (.*)", debug, re.S)
+        return found[1] if found else ""
+    return re.sub(r"https?://\S+|url: \S+|host='[^']*'", "", str(error))
 
 
 def _storage_error_within(error: BaseException | None) -> StorageError | None:
     """An error of ours that a library was given by a callback of ours, and wrapped."""
-    while error is not None:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
         if isinstance(error, StorageError):
             return error
+        seen.add(id(error))
         error = error.__cause__ or error.__context__
     return None
 
 
+def no_store(target: Target, doing: str) -> ConfigurationError:
+    """The error for a success that lacks what every S3 service tells with it."""
+    return ConfigurationError(
+        f"can't {doing}: what {target.endpoint_url} answers is not of an S3 service; check the endpoint",
+        provider=target.provider,
+    )
+
+
+def _shown(target: Target, text: str) -> str:
+    """A store's words without the secrets that it may repeat."""
+    try:
+        pair = target.credentials.current()
+    except StorageError:
+        return text
+    for secret in (pair.secret_access_key, pair.session_token):
+        if secret:
+            text = text.replace(secret, "**********")
+    return text
+
+
 def _is_page(body: str) -> bool:
-    return re.match(r"\s*(?:<!doctype html|<html)", body, re.I) is not None
+    return re.search(r"<!doctype html|<html[\s>]", body[:2000], re.I) is not None
 
 
 def _code_of(body: str) -> tuple[str, str]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from urllib.parse import unquote
 from xml.parsers import expat
 
 from domain.errors import ConfigurationError, StorageError
+from domain.keys import shortened
 from domain.storage import ObjectInfo
 from infrastructure.storage.s3.attributes import plain_etag
 from infrastructure.storage.s3.dialect import Target
@@ -27,34 +28,44 @@ def list_objects(target: Target, wire: Wire, asked: Asked, prefix: str, start_af
         query.append(("encoding-type", "url"))
     if prefix:
         query.append(("prefix", prefix))
-    after, token = start_after.encode(), ""
+    after, token, begun = start_after.encode(), "", False
     while True:
         page_query = list(query)
         if token:
             page_query.append(("continuation-token", token))
-        elif start_after:  # also where a token can't be read: a key says as well where to go on
-            page_query.append(("start-after", start_after))
+        elif after:  # also where a token can't be read: a key says as well where to go on
+            page_query.append(("start-after", after.decode()))
         answer = asked(lambda query=page_query: wire.send("GET", query=query, doing=doing))  # type: ignore[misc]
         page = _Page(target, answer.data, doing)
         for info in page.objects:
             key = info.key.encode()
-            # A store that begins again, or sorts otherwise, would make a sync see gaps that are none.
             if key <= after and after:
-                if key <= start_after.encode():
-                    continue
+                if not begun:
+                    continue  # a store that does not know where to begin is read on until there
+                # One that begins again, or sorts otherwise, would make a sync see gaps that are none.
                 raise StorageError(
-                    f"can't {doing}: the store lists {info.key!r} out of order; its listing can't be relied on",
+                    f"can't {doing}: the store lists {shortened(info.key)!r} twice or out of order; its listing can't be "
+                    "relied on",
                     provider=target.provider,
                 )
-            after = key
+            after, begun = key, True
             yield info
         if not page.truncated:
             return
-        if not page.objects:
+        if not page.objects or (token and page.token == token) or not (page.token or begun):
             raise StorageError(
-                f"can't {doing}: the store says that there is more, but gives nothing", provider=target.provider
+                f"can't {doing}: the store says that there is more, but not how to go on", provider=target.provider
             )
-        token, start_after = page.token, page.objects[-1].key
+        token = page.token
+
+
+def check_listing(target: Target, wire: Wire, doing: str) -> None:
+    """Ask for one object of the bucket.
+
+    Raises:
+        StorageError: the bucket is not there or refuses, or what answers is no store.
+    """
+    _Page(target, wire.send("GET", query=[("list-type", "2"), ("max-keys", "1")], doing=doing).data, doing)
 
 
 def _kept_if_possible(found: re.Match[bytes]) -> bytes:
@@ -90,7 +101,10 @@ class _Page:
         if self._root != "ListBucketResult":
             self._refuse(doing)
         # The answer says at any place of it whether it is encoded; a store that ignores the wish says nothing.
-        self.objects = [self._object(entry) for entry in self._entries]
+        try:
+            self.objects = [self._object(entry) for entry in self._entries]
+        except (KeyError, ValueError) as error:
+            self._refuse(doing, error)
 
     def _parse(self, document: bytes) -> None:
         parser = expat.ParserCreate()
@@ -129,6 +143,8 @@ class _Page:
             # Some stores write a space as a plus, as forms do; a plus of the key itself is always `%2B` then.
             key = unquote(key.replace("+", " "))
         modified = datetime.fromisoformat(entry["LastModified"])
+        if modified.tzinfo is None:
+            modified = modified.replace(tzinfo=UTC)
         return ObjectInfo(key, int(entry["Size"]), plain_etag(entry.get("ETag")), modified)
 
     def _refuse(self, doing: str, error: Exception | None = None) -> None:

@@ -6,6 +6,7 @@ import hashlib
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from importlib.util import find_spec
 from os import PathLike
 from typing import Any
 
@@ -32,6 +33,11 @@ from infrastructure.storage.s3.reading import ResumingSource, download
 from infrastructure.storage.s3.retries import RetryObserver
 from infrastructure.storage.s3.settings import S3Settings
 from infrastructure.storage.s3.writing import FileContent, S3Writer
+
+for _needed in ("boto3", "obstore", "tenacity", "urllib3"):
+    # They are imported when they are first used; that one is missing should be known before.
+    if find_spec(_needed) is None:
+        raise ImportError(f"No module named {_needed!r}", name=_needed)
 
 _LONGEST_PRESIGNED = 7 * 24 * 3600
 
@@ -73,7 +79,7 @@ class S3CompatibleProvider(IStorageProvider):
             bucket=settings.bucket_name,
             endpoint_url=endpoint_url,
             region=region,
-            credentials=settings.credentials(self.name),
+            credentials=settings.credentials(self.name, self._credential_names()),
             credential_names=self._credential_names(),
             dialect=dialect,
             capabilities=dialect.capabilities.overridden({"remote": True, **settings.capabilities}, provider=self.name),

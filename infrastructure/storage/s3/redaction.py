@@ -8,9 +8,10 @@ from functools import cache
 
 _LOGGERS = ("botocore.auth", "botocore.endpoint", "botocore.httpsession", "botocore.parsers", "urllib3.connectionpool")
 
-# A session token, as header or query; a signature, which for its lifetime is as good as the key.
+# A session token, as header, query or what a store repeats of it; a signature, which for its lifetime is as good as the key.
 _SECRET = re.compile(
-    r"(x-amz-security-token['\"]?\s*[:=]\s*b?['\"]?|signature['\"]?\s*[:=]\s*\n?)[^\s'\"&,;]+", re.IGNORECASE
+    r"(x-amz-security-token['\"]?\s*[:=]\s*b?['\"]?|signature['\"]?\s*[:=]\s*\n?|<token-\d+>)[^\s'\"&,;<]+",
+    re.IGNORECASE,
 )
 
 

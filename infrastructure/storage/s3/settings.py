@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 from typing import Any, ClassVar, Self
-from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from domain.keys import check_bucket_name
 from infrastructure.storage.provider_settings import EnvironmentNames, ProviderSettings
+from infrastructure.storage.s3.addresses import bucket_in_host, checked_endpoint, checked_proxy
 from infrastructure.storage.s3.credentials import Credentials, GivenCredentials, KeyPair
 from infrastructure.storage.s3.dialect import GIB, MIB
 
@@ -37,7 +36,7 @@ class S3Settings(ProviderSettings):
     access_key_id: SecretStr | None = None
     secret_access_key: SecretStr | None = None
     session_token: SecretStr | None = None
-    region: str | None = None
+    region: str | None = Field(default=None, pattern=r"^[A-Za-z0-9-]{1,64}$")
     endpoint_url: str | None = None
     public_endpoint_url: str | None = None
     """The address under which presigned URLs reach the store, where it is another one for those who use them."""
@@ -45,8 +44,8 @@ class S3Settings(ProviderSettings):
     """A PEM file with the certificates to trust."""
     proxy_url: SecretStr | None = None
     """Instead of the machine's own `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`, which hold otherwise."""
-    connect_timeout: float = Field(default=5.0, gt=0)
-    read_timeout: float = Field(default=60.0, gt=0)
+    connect_timeout: float = Field(default=5.0, gt=0, le=86_400)
+    read_timeout: float = Field(default=60.0, gt=0, le=86_400)
     """Of each wait for the store; a transfer as a whole takes as long as it takes."""
     max_attempts: int = Field(default=5, ge=1, le=100)
     max_pool_connections: int = Field(default=32, ge=1)
@@ -75,12 +74,26 @@ class S3Settings(ProviderSettings):
     def _check_endpoint(cls, given: str | None) -> str | None:
         return None if given is None else checked_endpoint(given)
 
+    @field_validator("proxy_url")
+    @classmethod
+    def _check_proxy(cls, given: SecretStr | None) -> SecretStr | None:
+        return None if given is None else SecretStr(checked_proxy(given.get_secret_value()))
+
     @field_validator("ca_bundle")
     @classmethod
     def _check_ca_bundle(cls, path: str | None) -> str | None:
-        if path is not None and not os.path.isfile(os.path.expanduser(path)):
-            raise ValueError(f"there is no file {path!r}; name a PEM file with the certificates to trust")
-        return path and os.path.expanduser(path)
+        if path is None:
+            return None
+        import ssl
+
+        path = os.path.expanduser(path)
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+        except FileNotFoundError:
+            raise ValueError(f"there is no file {path!r}; name a PEM file with the certificates to trust") from None
+        except (ssl.SSLError, OSError, ValueError):
+            raise ValueError(f"no certificate can be read from {path!r}; name a PEM file with those to trust") from None
+        return path
 
     @model_validator(mode="after")
     def _check_together(self) -> Self:
@@ -90,11 +103,8 @@ class S3Settings(ProviderSettings):
             raise ValueError(f"half a credential: {given} without {missing}; give both or neither")
         if self.session_token and not self.first_half:
             raise ValueError(f"session_token without {one} and {other}; give all three")
-        host = urlsplit(self.endpoint_url or "").hostname or ""
-        if host.startswith(f"{self.bucket_name}."):
-            raise ValueError(
-                f"the endpoint's host begins with the bucket's name; write the endpoint without {self.bucket_name + '.'!r}"
-            )
+        if self.endpoint_url and bucket_in_host(self.endpoint_url, self.bucket_name):
+            raise ValueError(f"endpoint_url begins with the bucket's name; write it without {self.bucket_name + '.'!r}")
         return self
 
     @property
@@ -109,8 +119,11 @@ class S3Settings(ProviderSettings):
         found: SecretStr | None = getattr(self, self.credential_fields[1])
         return found
 
-    def credentials(self, provider: str) -> Credentials:
+    def credentials(self, provider: str, names: str) -> Credentials:
         """Who asks.
+
+        Args:
+            names: the settings that hold the credentials, for the message.
 
         Raises:
             ConfigurationError: no credential is given.
@@ -118,10 +131,7 @@ class S3Settings(ProviderSettings):
         from domain.errors import ConfigurationError
 
         if self.first_half is None or self.second_half is None:
-            raise ConfigurationError(
-                f"no credentials; give {' and '.join(self.credential_fields)} (the README names the variables)",
-                provider=provider,
-            )
+            raise ConfigurationError(f"there are no credentials; set {names}", provider=provider)
         token = self.session_token.get_secret_value() if self.session_token else None
         return GivenCredentials(KeyPair(self.first_half.get_secret_value(), self.second_half.get_secret_value(), token))
 
@@ -131,28 +141,3 @@ class S3Settings(ProviderSettings):
         return {
             name: value.get_secret_value() if isinstance(value, SecretStr) else value for name, value in dumped.items()
         }
-
-
-def checked_endpoint(given: str) -> str:
-    """An endpoint as scheme, host and port.
-
-    Raises:
-        ValueError: there is more in it, or less.
-    """
-    address = given.strip().rstrip("/")
-    if "://" not in address:
-        raise ValueError("it has no scheme; write https:// (or http://) in front of the host")
-    parts = urlsplit(address)
-    if parts.scheme not in {"http", "https"}:
-        raise ValueError(f"its scheme is {parts.scheme!r}; http or https is possible")
-    if parts.username or parts.password:
-        raise ValueError("there are credentials in it; give them as settings of their own")
-    if not parts.hostname or not re.fullmatch(r"[A-Za-z0-9.:_-]+", parts.hostname):
-        raise ValueError("it has no host; write for example https://s3.example.org")
-    try:
-        _ = parts.port
-    except ValueError:
-        raise ValueError("its port is no number from 0 to 65535") from None
-    if parts.path or parts.query or parts.fragment:
-        raise ValueError("there is more than a host and a port in it; the bucket is a setting of its own")
-    return address

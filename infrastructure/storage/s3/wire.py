@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, unquote, urlencode, urlsplit
 from urllib.request import getproxies_environment, proxy_bypass_environment  # type: ignore[attr-defined]
 
 import urllib3
@@ -17,11 +17,12 @@ from botocore.auth import S3SigV4Auth, S3SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials as SigningKeys
 
-from domain.errors import UnsupportedOperation
+from domain.errors import ConfigurationError, UnsupportedOperation
 from domain.storage import ObjectInfo, WriteCondition
+from infrastructure.storage.s3.addresses import checked_proxy
 from infrastructure.storage.s3.attributes import META, WRITE_ID, Attributes, info_of_headers, plain_etag, written_etag
 from infrastructure.storage.s3.dialect import Target
-from infrastructure.storage.s3.errors import of_reply, of_trouble
+from infrastructure.storage.s3.errors import no_store, of_reply, of_trouble
 from infrastructure.storage.s3.redaction import redact_logs
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class Wire:
     def __init__(self, target: Target) -> None:
         self._target = target
         redact_logs()
-        self._pool, self._forwarded = _make_pool(target, self.url(""))
+        self._pool, self._proxy_headers = _make_pool(target, self.url(""))
 
     def close(self) -> None:
         """Close idle connections."""
@@ -57,8 +58,9 @@ class Wire:
 
     def head(self, key: str) -> ObjectInfo:
         """As `DataPlane.head`."""
-        answer = self.send("HEAD", key, doing=f"look at {self._target.place(key)}")
-        return info_of_headers(key, answer.headers)
+        doing = f"look at {self._target.place(key)}"
+        answer = self.send("HEAD", key, doing=doing)
+        return self._info(key, answer, doing)
 
     def written_by(self, key: str) -> tuple[str, str]:
         """As `DataPlane.written_by`."""
@@ -74,6 +76,7 @@ class Wire:
             headers["if-match"] = f'"{if_match}"'
         doing = f"read {self._target.place(key)}"
         answer = self.send("GET", key, headers=headers, doing=doing, stream=True)
+        info = self._info(key, answer, doing)
         if start and answer.response.status != 206 and "content-range" not in answer.headers:
             answer.response.close()
             raise UnsupportedOperation(
@@ -81,7 +84,7 @@ class Wire:
                 provider=self._target.provider,
                 key=key,
             )
-        return info_of_headers(key, answer.headers), _Bytes(self._target, key, answer.response, doing)
+        return info, _Bytes(self._target, key, answer.response, doing)
 
     def put(
         self,
@@ -104,11 +107,27 @@ class Wire:
         headers["content-length"] = str(len(data) if size is None else size)
         doing = f"write {self._target.place(key)}"
         answer = self.send("PUT", key, headers=headers, body=data, sha256=attributes.sha256, doing=doing)
+        self._check_etag(answer, doing)
         return plain_etag(answer.headers.get("etag"))
 
     def delete(self, key: str) -> None:
-        """As `DataPlane.delete`."""
-        self.send("DELETE", key, doing=f"delete {self._target.place(key)}")
+        """Delete the object; a missing one is no error."""
+        doing = f"delete {self._target.place(key)}"
+        if self.send("DELETE", key, doing=doing).data:  # a success has no body, and a web page has
+            raise no_store(self._target, doing)
+
+    def _info(self, key: str, answer: Answer, doing: str) -> ObjectInfo:
+        self._check_etag(answer, doing)
+        try:
+            return info_of_headers(key, answer.headers)
+        except ValueError:
+            answer.response.close()
+            raise no_store(self._target, doing) from None
+
+    def _check_etag(self, answer: Answer, doing: str) -> None:
+        if "etag" not in answer.headers:
+            answer.response.close()
+            raise no_store(self._target, doing)
 
     # -- requests
 
@@ -139,11 +158,12 @@ class Wire:
         _Signature(self._keys(), "s3", self._target.region).add_auth(signed)
         # urllib3 would take `.` and `..` out of a whole URL's path; of a path alone it leaves them in.
         address = urlsplit(url)
-        where = url if self._forwarded else url[len(f"{address.scheme}://{address.netloc}") :]
-        sent = dict(signed.headers.items())
+        forwarded = self._proxy_headers is not None
+        where = url if forwarded else url[len(f"{address.scheme}://{address.netloc}") :]
+        sent = {**dict(signed.headers.items()), **(self._proxy_headers or {})}
         try:
             response = self._pool.urlopen(
-                method, where, body, sent, preload_content=False, redirect=False, retries=False
+                method, where, body, sent, preload_content=False, redirect=False, retries=False, assert_same_host=False
             )
             data = b""
             if response.status >= 300:
@@ -218,8 +238,8 @@ class _Bytes:
         self._answer.close()
 
 
-def _make_pool(target: Target, url: str) -> tuple[urllib3.HTTPConnectionPool, bool]:
-    """The connections to the bucket's host, and whether requests go through a proxy that wants whole URLs."""
+def _make_pool(target: Target, url: str) -> tuple[urllib3.HTTPConnectionPool, dict[str, str] | None]:
+    """The connections to the bucket's host, and the headers for a proxy that passes plain requests on, if there is one."""
     options: dict[str, Any] = {
         "maxsize": target.connections,
         "timeout": urllib3.Timeout(connect=target.connect_timeout, read=target.read_timeout),
@@ -227,14 +247,31 @@ def _make_pool(target: Target, url: str) -> tuple[urllib3.HTTPConnectionPool, bo
     }
     if target.ca_bundle:
         options["ca_certs"] = target.ca_bundle
-    proxy = target.proxy_url or _proxy_of_this_machine(target.endpoint_url)
-    manager = urllib3.ProxyManager(proxy, **options) if proxy else urllib3.PoolManager(**options)
-    return manager.connection_from_url(url), bool(proxy) and not target.secure
+    proxy = target.proxy_url or _proxy_of_this_machine(target)
+    if not proxy:
+        return urllib3.PoolManager(**options).connection_from_url(url), None
+    address = urlsplit(proxy)
+    headers = {}
+    if address.username:
+        pair = f"{unquote(address.username)}:{unquote(address.password or '')}"
+        headers = dict(urllib3.make_headers(proxy_basic_auth=pair))
+    manager = urllib3.ProxyManager(
+        f"{address.scheme}://{address.netloc.rpartition('@')[2]}", proxy_headers=headers, **options
+    )
+    return manager.connection_from_url(url), None if target.secure else headers
 
 
-def _proxy_of_this_machine(endpoint_url: str) -> str | None:
+def _proxy_of_this_machine(target: Target) -> str | None:
     """The proxy that the standard variables name; they describe the network and not the provider."""
-    address = urlsplit(endpoint_url)
+    address = urlsplit(target.endpoint_url)
     if proxy_bypass_environment(address.hostname or ""):
         return None
-    return getproxies_environment().get(address.scheme)
+    proxy = getproxies_environment().get(address.scheme)
+    if not proxy:
+        return None
+    try:
+        return checked_proxy(proxy if "://" in proxy else f"http://{proxy}")
+    except ValueError as error:
+        raise ConfigurationError(
+            f"{address.scheme.upper()}_PROXY names no proxy that can be used: {error}", provider=target.provider
+        ) from None

@@ -7,9 +7,11 @@ import os
 import tempfile
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING
 
 from domain.errors import StorageError
+from domain.keys import shortened
 from domain.local_files import CHUNK_BYTES, LocalSource, local_error
 from domain.storage import ObjectInfo, WriteCondition
 from domain.streams import ObjectWriter
@@ -96,7 +98,7 @@ class S3Writer(ObjectWriter):
             self._keep(piece)
             return
         if self._upload is None:
-            self._upload = TemporaryUpload(self._engine)
+            self._upload = TemporaryUpload(self._engine, self._key)
         self._upload.send(piece)
 
     def _keep(self, piece: bytes) -> None:
@@ -119,7 +121,7 @@ class S3Writer(ObjectWriter):
                 self._file.close()
         if self._upload is not None:
             self._upload.send(bytes(self._buffer))
-            return self._upload.move(self._key, attributes)
+            return self._upload.move(attributes)
         return self._engine.put(self._key, bytes(self._buffer), attributes, self._condition)
 
     def _discard(self) -> None:
@@ -133,24 +135,41 @@ class S3Writer(ObjectWriter):
 class TemporaryUpload:
     """An object under `temp/` that grows part by part, and moves to its place when it is whole."""
 
-    def __init__(self, engine: S3Engine) -> None:
+    def __init__(self, engine: S3Engine, destination: str) -> None:
         self._engine = engine
+        self._destination = destination
         self._key = TEMPORARY + uuid.uuid4().hex
-        self._upload = engine.multipart.begin(self._key, Attributes("application/octet-stream", {}, ""))
         self._whole = False
+        with self._errors():
+            self._upload = engine.asked(
+                lambda: engine.multipart.begin(self._key, Attributes("application/octet-stream", {}, ""))
+            )
 
     def send(self, piece: bytes) -> None:
         """Send the next part; waits where enough are under way."""
-        self._upload.send(piece)
+        with self._errors():
+            self._upload.send(piece)
 
-    def move(self, key: str, attributes: Attributes) -> ObjectInfo:
+    def move(self, attributes: Attributes) -> ObjectInfo:
         """End the upload and put the object in its place."""
-        temporary = self._upload.complete()
-        self._whole = True
+        with self._errors():
+            temporary = self._upload.complete()
+            self._whole = True
+            try:
+                return self._engine.copy_as(temporary, self._destination, attributes)
+            finally:
+                self.give_up()
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        # The caller knows nothing of the temporary key.
         try:
-            return self._engine.copy_as(temporary, key, attributes)
-        finally:
-            self.give_up()
+            yield
+        except StorageError as error:
+            if error.key != self._key:
+                raise
+            message = error.message.replace(shortened(self._key), shortened(self._destination))
+            raise type(error)(message, provider=error.provider, key=self._destination) from error
 
     def give_up(self) -> None:
         """Remove what was stored; a failure leaves it to whoever empties `temp/`."""

@@ -41,13 +41,6 @@ MOTO_PLAIN_LISTING_GAPS: Mapping[str, str] = _because(
     *_cases("test_prefix_may_hold_a_control_character", "control", "return"),
 )
 
-MOTO_RACY_GAPS: Mapping[str, str] = _because(
-    "moto answers 500 where an object is replaced while another request reads it: it closes the file under the reader",
-    "test_threads_on_one_key_see_whole_objects",
-    "test_threads_see_one_head",
-    "test_replace_if_unchanged_loses_no_update",
-)
-
 CEPH_VERSIONED_RACY_GAPS: Mapping[str, str] = _because(
     "RGW answers 404 for a moment where a key of a versioned bucket is overwritten",
     "test_threads_on_one_key_see_whole_objects",

@@ -16,6 +16,8 @@ from infrastructure.storage.s3.dialect import Target
 from infrastructure.storage.s3.retries import Asked
 from infrastructure.storage.s3.wire import Wire
 
+_STANDS_IN = "\uf8ff"
+
 # References to characters that XML does not have, and such bytes themselves.
 _NO_CHARACTER = re.compile(rb"&#(?:x([0-9A-Fa-f]+)|([0-9]+));|[\x00-\x08\x0b\x0c\x0e-\x1f]|\xef\xbf[\xbe\xbf]")
 
@@ -71,7 +73,7 @@ def check_listing(target: Target, wire: Wire, doing: str) -> None:
 def _kept_if_possible(found: re.Match[bytes]) -> bytes:
     code = int(found[1], 16) if found[1] else int(found[2]) if found[2] else 0
     possible = code in {9, 10, 13} or 0x20 <= code <= 0xD7FF or 0xE000 <= code <= 0xFFFD or 0x10000 <= code <= 0x10FFFF
-    return found[0] if possible else b"?"
+    return found[0] if possible else _STANDS_IN.encode()
 
 
 class _Page:
@@ -95,7 +97,7 @@ class _Page:
                 self._parse(_NO_CHARACTER.sub(_kept_if_possible, document))
             except expat.ExpatError as error:
                 self._refuse(doing, error)
-            if not self._encoded:
+            if not self._encoded and any(_STANDS_IN in entry.get("Key", "") for entry in self._entries):
                 self._refuse(doing)
             self.token = ""
         if self._root != "ListBucketResult":

@@ -32,7 +32,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """The contract's report: what each provider of the matrix keeps, a line each."""
     kept: dict[str, Counter[str]] = {}
-    for outcome in ("passed", "failed", "error", "xfailed"):
+    for outcome in ("passed", "failed", "error", "xfailed", "xpassed"):
         for report in terminalreporter.getreports(outcome):
             _, *suite = report.nodeid.split("::")[:-1]
             if "tests/contract/" in report.nodeid and suite and (report.when == "call" or outcome == "error"):
@@ -42,4 +42,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for suite, counts in sorted(kept.items()):
         gaps = f"{counts['xfailed']} known gaps"
         broken = counts["failed"] + counts["error"]
-        terminalreporter.write_line(f"{suite:48} {counts['passed']:4} promises kept, {broken} broken, {gaps}")
+        terminalreporter.write_line(
+            f"{suite:48} {counts['passed'] + counts['xpassed']:4} promises kept, {broken} broken, {gaps}"
+        )

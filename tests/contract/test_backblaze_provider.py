@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from bucket_harness import MOTO_GAPS, BucketHarness
+from bucket_harness import MOTO_GAPS, MOTO_RACY_GAPS, BucketHarness
 from moto_server import MotoServer
 
 from infrastructure.storage.contract import StorageProviderContract
@@ -19,4 +19,4 @@ class TestBackblazeProviderOnMoto(StorageProviderContract):
             "key_id": moto_server.access_key,
             "application_key": moto_server.secret_key,
         }
-        return BucketHarness(moto_server, "b2", settings, known_gaps=MOTO_GAPS)
+        return BucketHarness(moto_server, "b2", settings, known_gaps=MOTO_GAPS, racy_gaps=MOTO_RACY_GAPS)

@@ -6,6 +6,7 @@ import pytest
 from bucket_harness import (
     CEPH_VERSIONED_RACY_GAPS,
     MOTO_GAPS,
+    MOTO_RACY_GAPS,
     RCLONE_GAPS,
     RCLONE_RACY_GAPS,
     BucketHarness,
@@ -59,7 +60,7 @@ class TestS3ProviderOnMoto(StorageProviderContract):
     @pytest.fixture
     def harness(self, moto_server: MotoServer) -> BucketHarness:
         settings = {"endpoint_url": moto_server.http_url, **key_pair(moto_server)}
-        return BucketHarness(moto_server, "s3", settings, known_gaps=MOTO_GAPS)
+        return BucketHarness(moto_server, "s3", settings, known_gaps=MOTO_GAPS, racy_gaps=MOTO_RACY_GAPS)
 
 
 class TestS3ProviderOnRclone(StorageProviderContract):

@@ -90,7 +90,8 @@ class CephRgw(LocalServer):
         )
         (self._folder / "ceph.conf").write_text(settings)
         self._make_cluster(processes, cluster_id, mon_port)
-        identity = ("--uid=owner", "--display-name=owner")
+        # A user has 1,000 buckets by default; each of thousands of tests makes one or two.
+        identity = ("--uid=owner", "--display-name=owner", "--max-buckets=1000000")
         self.admin("user", "create", *identity, f"--access-key={self.access_key}", f"--secret-key={self.secret_key}")
         self._start_gateway(processes, http_port, https_port)
         self.https_url = f"https://127.0.0.1:{https_port}"

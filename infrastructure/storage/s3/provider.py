@@ -149,14 +149,18 @@ class S3CompatibleProvider(IStorageProvider):
         check_key(key, provider=self.name)
         start, stop = (byte_range.start, byte_range.stop) if byte_range else (0, None)
         engine = self._engine
+        changed = PreconditionFailed(
+            f"the object {shortened(key)!r} has changed since its ETag was {if_match!r}; read it anew",
+            provider=self.name,
+            key=key,
+        )
         try:
             info, body = engine.asked(lambda: engine.get(key, start, stop, if_match))
         except PreconditionFailed as error:
-            raise PreconditionFailed(
-                f"the object {shortened(key)!r} has changed since its ETag was {if_match!r}; read it anew",
-                provider=self.name,
-                key=key,
-            ) from error
+            raise changed from error
+        if if_match not in {None, info.etag}:  # not every store heeds the condition
+            body.close()
+            raise changed
         if byte_range and start >= info.size:  # not every store takes a range past the end for an error
             body.close()
             raise RangeNotSatisfiable(

@@ -154,14 +154,19 @@ def _first_range(get: Get, key: str, provider: str) -> tuple[ObjectInfo, bytes |
 
 
 def _still_there(get: Get, info: ObjectInfo, start: int, stop: int, provider: str) -> tuple[ObjectInfo, Body]:
+    changed = PreconditionFailed(
+        f"the object {shortened(info.key)!r} was replaced or deleted while it was read; read it anew",
+        provider=provider,
+        key=info.key,
+    )
     try:
-        return get(info.key, start, stop, info.etag)
+        now, body = get(info.key, start, stop, info.etag)
     except (PreconditionFailed, ObjectNotFound) as error:
-        raise PreconditionFailed(
-            f"the object {shortened(info.key)!r} was replaced or deleted while it was read; read it anew",
-            provider=provider,
-            key=info.key,
-        ) from error
+        raise changed from error
+    if now.etag != info.etag:  # not every store heeds the condition
+        body.close()
+        raise changed
+    return now, body
 
 
 def _cut_off(info: ObjectInfo, provider: str) -> StorageError:

@@ -10,6 +10,7 @@ from pydantic import SecretStr, model_validator
 
 from domain.storage import Capabilities
 from infrastructure.storage.provider_settings import EnvironmentNames
+from infrastructure.storage.s3.addresses import with_scheme
 from infrastructure.storage.s3.dialect import Dialect
 from infrastructure.storage.s3.provider import S3CompatibleProvider
 from infrastructure.storage.s3.settings import SHARED_ENVIRONMENT, S3Settings
@@ -27,10 +28,7 @@ class BackblazeSettings(S3Settings):
     @model_validator(mode="before")
     @classmethod
     def _with_scheme(cls, given: Any) -> Any:
-        endpoint = given.get("endpoint_url") if isinstance(given, dict) else None
-        if not isinstance(endpoint, str) or "://" in endpoint or not endpoint:
-            return given
-        return {**given, "endpoint_url": f"https://{endpoint}"}  # the console shows it without a scheme
+        return with_scheme(given, "https")  # the console shows it without a scheme
 
 
 class BackblazeProvider(S3CompatibleProvider):

@@ -8,6 +8,7 @@ from pydantic import model_validator
 
 from domain.storage import Capabilities
 from infrastructure.storage.provider_settings import EnvironmentNames
+from infrastructure.storage.s3.addresses import with_scheme
 from infrastructure.storage.s3.dialect import Dialect
 from infrastructure.storage.s3.provider import S3CompatibleProvider
 from infrastructure.storage.s3.settings import SHARED_ENVIRONMENT, S3Settings
@@ -22,11 +23,9 @@ class MinIOSettings(S3Settings):
     @model_validator(mode="before")
     @classmethod
     def _with_scheme(cls, given: Any) -> Any:
-        endpoint = given.get("endpoint_url") if isinstance(given, dict) else None
-        if not isinstance(endpoint, str) or "://" in endpoint or not endpoint:
-            return given
-        secure = str(given.get("secure", "false")).strip().lower() in {"1", "true", "yes", "on", "t", "y"}
-        return {**given, "endpoint_url": f"{'https' if secure else 'http'}://{endpoint}"}
+        wish = given.get("secure", False) if isinstance(given, dict) else False
+        secure = str(wish).strip().lower() in {"1", "true", "yes", "on", "t", "y"}
+        return with_scheme(given, "https" if secure else "http")
 
 
 class MinIOProvider(S3CompatibleProvider):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 _VENDORS = (
@@ -26,6 +27,14 @@ def checked_endpoint(given: str) -> str:
     if parts.path or set("?#") & set(address):
         raise ValueError("there is more than a host and a port in it; the bucket is a setting of its own")
     return f"{parts.scheme}://{parts.netloc.lower()}"
+
+
+def with_scheme(settings: Any, scheme: str) -> Any:
+    """Raw settings whose `endpoint_url` is `host:port` or a host, with the scheme in front of it; others as they are."""
+    endpoint = settings.get("endpoint_url") if isinstance(settings, dict) else None
+    if not isinstance(endpoint, str) or "://" in endpoint or not endpoint:
+        return settings
+    return {**settings, "endpoint_url": f"{scheme}://{endpoint}"}
 
 
 def checked_proxy(given: str) -> str:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from functools import cache, partial
 from typing import Any, TypeVar
 
-from domain.errors import AccessDenied, InvalidRequest, ObjectNotFound
+from domain.errors import AccessDenied, InvalidRequest
 from domain.storage import UnfinishedUpload, WriteCondition
 from infrastructure.storage.s3.attributes import Attributes, plain_etag
 from infrastructure.storage.s3.dialect import Target
@@ -44,12 +44,11 @@ class ControlPlane:
         arguments: dict[str, Any] = {}
         if self._target.dialect.location_constraint and self._target.region != "us-east-1":
             arguments["CreateBucketConfiguration"] = {"LocationConstraint": self._target.region}
-        from botocore.exceptions import ClientError
 
         try:
             self._client().create_bucket(Bucket=self._target.bucket, **arguments)
-        except ClientError as error:
-            code = error.response.get("Error", {}).get("Code")
+        except Exception as error:
+            code = (getattr(error, "response", None) or {}).get("Error", {}).get("Code")
             if code == "BucketAlreadyOwnedByYou":
                 return
             if code == "BucketAlreadyExists":
@@ -61,8 +60,6 @@ class ControlPlane:
                 raise InvalidRequest(
                     f"the store takes no bucket named {self._target.bucket!r}", provider=self._target.provider
                 ) from error
-            raise of_botocore(self._target, error, f"make {self._target.place()}") from error
-        except Exception as error:
             raise of_botocore(self._target, error, f"make {self._target.place()}") from error
 
     # -- multipart uploads
@@ -131,19 +128,12 @@ class ControlPlane:
 
     # -- copies
 
-    def copy(self, source: str, etag: str, destination: str, attributes: Attributes | None) -> str:
+    def copy(self, source: str, etag: str, destination: str, attributes: Attributes) -> str:
         """Copy within the bucket if the source still has this ETag; the copy's ETag.
 
         Args:
             attributes: what the copy is to have instead of the source's.
         """
-        arguments: dict[str, Any] = {}
-        if attributes:
-            arguments = {
-                "MetadataDirective": "REPLACE",
-                "ContentType": attributes.content_type,
-                "Metadata": attributes.encoded(),
-            }
         answer = self._asked(
             f"copy {self._target.place(source)}",
             source,
@@ -152,7 +142,9 @@ class ControlPlane:
                 Key=destination,
                 CopySource={"Bucket": self._target.bucket, "Key": source},
                 CopySourceIfMatch=f'"{etag}"',
-                **arguments,
+                MetadataDirective="REPLACE",
+                ContentType=attributes.content_type,
+                Metadata=attributes.encoded(),
             ),
         )
         return plain_etag(answer["CopyObjectResult"].get("ETag"))
@@ -184,10 +176,7 @@ class ControlPlane:
         except KeyError as missing:
             raise no_store(self._target, doing) from missing
         except Exception as error:
-            told = of_botocore(self._target, error, doing, key=key)
-            if isinstance(told, ObjectNotFound) and key is None:
-                told = ObjectNotFound(told.message, provider=told.provider)
-            raise told from error
+            raise of_botocore(self._target, error, doing, key=key) from error
 
     def _client(self) -> Any:
         with self._lock:

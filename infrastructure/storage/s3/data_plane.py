@@ -166,10 +166,7 @@ class _Bytes:
 def _make_store(target: Target, refused: list[StorageError]) -> Any:
     from obstore.store import S3Store
 
-    endpoint = target.endpoint_url
-    if not target.path_style:
-        scheme, _, host = endpoint.partition("://")
-        endpoint = f"{scheme}://{target.bucket}.{host}"
+    endpoint = target.bucket_address(target.endpoint_url)
     client: dict[str, Any] = {
         "allow_http": not target.secure,
         "connect_timeout": f"{int(target.connect_timeout * 1000)}ms",
@@ -207,7 +204,6 @@ def _make_store(target: Target, refused: list[StorageError]) -> Any:
         "s3_express": False,
         "request_payer": False,
         "disable_tagging": False,
-        "disable_bulk_delete": True,
     }
     options: Any = {"client_options": client, "retry_config": {"max_retries": 0}, "credential_provider": credentials}
     with _hiding:

@@ -74,6 +74,13 @@ class Target:
         """Whether requests are encrypted."""
         return self.endpoint_url.startswith("https:")
 
+    def bucket_address(self, endpoint_url: str) -> str:
+        """The endpoint, with the bucket in its host's name where it does not go into the path."""
+        if self.path_style:
+            return endpoint_url
+        scheme, _, host = endpoint_url.partition("://")
+        return f"{scheme}://{self.bucket}.{host}"
+
     def place(self, key: str | None = None) -> str:
         """Where a request goes, for a message."""
         return f"{shortened(key)!r} in bucket {self.bucket!r}" if key else f"bucket {self.bucket!r}"

@@ -34,6 +34,7 @@ from infrastructure.storage.s3.attributes import Attributes, info_of_write
 from infrastructure.storage.s3.conditional import ConditionalWrite
 from infrastructure.storage.s3.data_plane import DataPlane, NotPartial, sayable
 from infrastructure.storage.s3.dialect import GIB, Target
+from infrastructure.storage.s3.errors import of_code
 from infrastructure.storage.s3.retries import Retries
 
 if TYPE_CHECKING:
@@ -188,11 +189,7 @@ class S3Engine:
         try:
             self.wire.send("HEAD", doing=f"reach {self.target.place()}")
         except ObjectNotFound as error:
-            raise BucketNotFound(
-                f"there is no bucket {self.target.bucket!r} at {self.target.endpoint_url}; check its name, or make it "
-                "with --create-bucket",
-                provider=self.target.provider,
-            ) from error
+            raise of_code(self.target, 404, "NoSuchBucket", "", "reach it") from error
 
     # -- reading
 
@@ -319,7 +316,7 @@ class S3Engine:
     def copy_as(self, info: ObjectInfo, destination: str, attributes: Attributes) -> ObjectInfo:
         """Copy an object's bytes within the store, and give the copy these attributes."""
         if info.size > self.target.dialect.max_put_bytes:
-            return self.asked(lambda: self.multipart.copy(info, destination, attributes, None))
+            return self.asked(lambda: self.multipart.copy(info, destination, attributes))
         etag = self.asked(lambda: self.control.copy(info.key, info.etag, destination, attributes))
         if not etag:  # some stores don't tell
             return self.head(destination)

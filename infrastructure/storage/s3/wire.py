@@ -195,11 +195,8 @@ class Wire:
         path = f"/{quote(key, safe='/~')}"
         if self._target.path_style:
             path = f"/{self._target.bucket}{path if key else ''}"
-        else:
-            scheme, _, host = endpoint.partition("://")
-            endpoint = f"{scheme}://{self._target.bucket}.{host}"
         pairs = urlencode(list(query), quote_via=quote, safe="~")
-        return f"{endpoint}{path}{'?' if pairs else ''}{pairs}"
+        return f"{self._target.bucket_address(endpoint)}{path}{'?' if pairs else ''}{pairs}"
 
     def _keys(self) -> SigningKeys:
         pair = self._target.credentials.current()

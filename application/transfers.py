@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 from application.interruption import Interruption
 from application.local_tree import LocalFile, local_path_of, scan
 from application.worker_processes import Outcome, WorkerDied, in_processes, worth_processes
-from application.worker_threads import in_threads
+from application.worker_threads import DOWNLOADING_THREADS, UPLOADING_THREADS, in_threads
 from domain.errors import (
     AccessDenied,
     BucketNotFound,
@@ -307,7 +307,9 @@ def apply(
         else:
             with interruption:
                 if provider.capabilities.remote and len(plan.actions) > 1:
-                    in_threads(plan.actions, move, done, interruption)
+                    up = plan.direction is Direction.UPLOAD
+                    threads = UPLOADING_THREADS if up else DOWNLOADING_THREADS
+                    in_threads(plan.actions, move, done, interruption, threads=threads)
                 else:
                     _one_by_one(plan.actions, move, done, interruption)
     except KeyboardInterrupt:

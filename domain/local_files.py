@@ -146,12 +146,13 @@ class ReplacementFile:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        # A link keeps pointing where it does; what it points at is replaced.
-        self._path = os.path.realpath(path) if os.path.islink(path) else os.fspath(path)
+        self._path = os.fspath(path)
         self._shown = printable_path(path)
-        folder, name = os.path.split(self._path)
         try:
-            mode = os.stat(self._path).st_mode
+            mode = os.lstat(self._path).st_mode
+            if stat.S_ISLNK(mode):  # it keeps pointing where it does; what it points at is replaced
+                self._path = os.path.realpath(self._path)
+                mode = os.stat(self._path).st_mode
             if not stat.S_ISREG(mode):
                 what = "a directory" if stat.S_ISDIR(mode) else "not a regular file"
                 raise LocalFileError(f"can't write {self._shown!r}: it is {what}; name a file")
@@ -161,6 +162,7 @@ class ReplacementFile:
             raise local_error(error, self._shown, "write") from error
         except ValueError:
             raise LocalFileError(f"can't write {self._shown!r}: a path holds no NUL character") from None
+        folder, name = os.path.split(self._path)
         if not name:
             raise LocalFileError(f"can't write {self._shown!r}: name a file, not a folder")
         self._part = os.path.join(folder, PART_PREFIX + os.urandom(8).hex())

@@ -305,7 +305,7 @@ def test_program_without_the_extra(cloud, tmp_path):
     hidden = tmp_path / "site"
     hidden.mkdir()
     (hidden / "sitecustomize.py").write_text(
-        "import sys\nfor name in ('boto3', 'botocore', 'obstore', 'urllib3', 'tenacity'): sys.modules[name] = None\n"
+        "import sys\nfor name in ('boto3', 'botocore', 'pycurl', 'tenacity'): sys.modules[name] = None\n"
     )
     done = cloud("list", env={"PYTHONPATH": str(hidden)})
     assert done.returncode == 3

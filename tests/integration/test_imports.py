@@ -84,7 +84,7 @@ def test_the_command_line_imports_nothing_heavy(tmp_path: Path) -> None:
     heavy = [
         "boto3",
         "botocore",
-        "obstore",
+        "pycurl",
         "mlflow",
         "dvc",
         "fastapi",

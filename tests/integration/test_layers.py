@@ -41,7 +41,7 @@ def test_the_inner_layers_stand_on_the_standard_library_alone(layer: str, own: s
 
 
 def test_only_the_s3_engine_knows_its_vendors() -> None:
-    vendors = {"boto3", "botocore", "obstore"}
+    vendors = {"boto3", "botocore", "pycurl"}
     engine = CHECKOUT / "infrastructure" / "storage" / "s3"
     guilty = [
         module

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import ssl
 from dataclasses import replace
 from typing import Any
 
 import pytest
-import urllib3
 from botocore import exceptions as botocore
 from botocore.parsers import create_parser
 from hypothesis import example, given
@@ -30,7 +28,7 @@ from domain.errors import (
 from domain.objects import Capabilities
 from infrastructure.storage.s3.credentials import GivenCredentials, KeyPair
 from infrastructure.storage.s3.dialect import Dialect, Target
-from infrastructure.storage.s3.errors import of_botocore, of_obstore, of_reply, of_trouble
+from infrastructure.storage.s3.errors import of_botocore, of_curl, of_reply
 
 SECRET, TOKEN, PROXY = "wJalrXUtnFEMI/K7MDENG", "FwoGZXIvYXdzE-token", "http://me:pr0xy-word@proxy:3128"
 HTTP = Target(
@@ -53,21 +51,6 @@ def said(code: str, message: str = "no", more: str = "") -> str:
     return f"{XML}<Error><Code>{code}</Code><Message>{message}</Message>{more}<RequestId>R</RequestId></Error>"
 
 
-HEAD = "Generic S3 error: Error performing PUT http://store:9000/bucket/k in 1.5ms - "
-DEBUG = (
-    '\n\nDebug source:\nGeneric {\n    store: "S3",\n    source: RetryError(\n        RetryErrorImpl {\n'
-    "            method: PUT,\n            uri: Some(\n                http://store:9000/bucket/k,\n            ),\n"
-    "            retries: 0,\n            max_retries: 0,\n            elapsed: 1.5ms,\n            retry_timeout: 180s,\n"
-    "            inner: %s\n        },\n    ),\n}"
-)
-
-
-def through_obstore(status: int, body: str) -> StorageError:
-    debug = DEBUG % f'Status {{ status: {status}, body: Some("…") }}'
-    text = f"{HEAD}Server returned non-2xx status code: {status} Some Reason: {body}{debug}"
-    return of_obstore(HTTP, Exception(text), DOING, key="k")
-
-
 def through_botocore(status: int, body: str, region: str | None = None) -> StorageError:
     headers = {"x-amz-bucket-region": region} if region else {}
     if body.lstrip().lower().startswith(("<!doctype html", "<html")):
@@ -78,7 +61,7 @@ def through_botocore(status: int, body: str, region: str | None = None) -> Stora
 
 
 def in_every_way(status: int, body: str) -> list[StorageError]:
-    return [of_reply(HTTP, status, body, DOING, key="k"), through_obstore(status, body), through_botocore(status, body)]
+    return [of_reply(HTTP, status, body, DOING, key="k"), through_botocore(status, body)]
 
 
 REPLIES: list[tuple[int, str, type[StorageError], str]] = [
@@ -187,7 +170,6 @@ def test_the_region_that_a_bucket_is_in_is_told(code: str, status: int) -> None:
     check(through_botocore(status, said(code), region="eu-central-2"), ConfigurationError, expected)
     malformed = said(code, "the region 'us-east-1' is wrong; expecting 'eu-central-2'")
     check(of_reply(HTTP, status, malformed, DOING, key="k"), ConfigurationError, expected)
-    check(through_obstore(status, malformed), ConfigurationError, expected)
 
 
 PAGES = {
@@ -204,8 +186,6 @@ PAGES = {
 def test_a_web_page_is_no_store(name: str, status: int) -> None:
     body = PAGES[name]
     check(of_reply(HTTP, status, body, DOING, key="k"), ConfigurationError, f"a web page (status {status})")
-    if status > 200:
-        check(through_obstore(status, body), ConfigurationError, f"a web page (status {status})")
 
 
 @pytest.mark.parametrize("name", ["html", "bare"])
@@ -217,8 +197,7 @@ def test_a_port_of_tls_that_answers_in_clear_text_is_a_matter_of_the_endpoint() 
     body = (
         "Client sent an HTTP request to an HTTPS server.\n"  # what MinIO, as every server in Go, says with status 400
     )
-    for error in in_every_way(400, body)[:2]:
-        check(error, ConfigurationError, "https")
+    check(of_reply(HTTP, 400, body, DOING, key="k"), ConfigurationError, "https")
 
 
 def test_what_an_unknown_code_says_is_one_short_line() -> None:
@@ -230,99 +209,84 @@ def test_what_an_unknown_code_says_is_one_short_line() -> None:
 
 REFUSED = OSError(111, "Connection refused")
 UNRESOLVED = "Failed to resolve 'store' ([Errno -2] Name or service not known)"
-NO_DNS = 'Custom { kind: Uncategorized, error: "failed to lookup address information: Name or service not known" }'
 VERIFY = "certificate verify failed: unable to get local issuer certificate (_ssl.c:1006)"
-CONNECTION: Any = urllib3.HTTPConnectionPool("store", 9000)
 URL = "https://store:9000/bucket?uploads"
 
 
-def obstore(inner: str) -> Exception:
-    return Exception(f"{HEAD}HTTP error: error sending request{DEBUG % inner}")
+# As libcurl 8.23 says it.
+OF_CURL: list[tuple[int, str, type[StorageError], str]] = [
+    (6, "Could not resolve host: store", StoreUnavailable, "does not resolve"),
+    (7, "Failed to connect to store:9000 after 0 ms: Could not connect to server", StoreUnavailable, "nothing listens there"),
+    (35, "TLS connect error: error:0A00010B:SSL routines::wrong version number", ConfigurationError, "does not speak TLS"),
+    (35, "TLS connect error: error:0A000126:SSL routines::unexpected eof", StoreUnavailable, "the connection broke"),
+    (60, "SSL certificate problem: unable to get local issuer certificate", ConfigurationError, "STORAGE_CA_BUNDLE"),
+    (60, "SSL: no alternative certificate subject name matches", ConfigurationError, "certificate"),
+    (28, "Operation too slow. Less than 1 bytes/sec transferred the last 1 seconds", StoreUnavailable, "no answer in time"),
+    (28, "Connection timed out after 5001 milliseconds", StoreUnavailable, "no answer in time"),
+    (18, "end of response with 7 bytes missing", StoreUnavailable, "the connection broke"),
+    (52, "Empty reply from server", StoreUnavailable, "the connection broke"),
+    (55, "Send failure: Broken pipe", StoreUnavailable, "the connection broke"),
+    (56, "Recv failure: Connection reset by peer", StoreUnavailable, "the connection broke"),
+    (65, "necessary data rewind was not possible", StoreUnavailable, "the connection broke"),
+    (1, "Received HTTP/0.9 when not allowed", ConfigurationError, "no S3 service"),
+    (8, "Invalid Content-Length: value", ConfigurationError, "no S3 service"),
+    (5, "Could not resolve proxy: p", StoreUnavailable, "the proxy does not let this through"),
+    (7, "CONNECT tunnel failed, response 403", StoreUnavailable, "the proxy does not let this through"),
+    (7, "Failed to connect to p:1 over proxy p after 0 ms: Could not connect to server", StoreUnavailable, "the proxy does not"),
+]  # fmt: skip
 
 
-def broken(kind: str, cause: str) -> Exception:
-    return obstore(f"Http(HttpError {{ kind: {kind}, source: reqwest::Error {{ kind: Request, source: {cause} }} }})")
+@pytest.mark.parametrize(("code", "text", "kind", "word"), OF_CURL)
+def test_what_libcurl_says_of_a_connection_is_told_in_our_words(
+    code: int, text: str, kind: type[StorageError], word: str
+) -> None:
+    told = of_curl(TLS, code, text, DOING, key="k")
+    check(told, kind, word)
+    assert f"can't {DOING} at https://store:9000" in told.message
+    check(of_curl(HTTP, code, text, DOING, key="k"), kind, word)
 
 
 TROUBLE: dict[str, tuple[Exception, type[StorageError], str]] = {
-    "dns, obstore": (broken("Connect", f'ConnectError("dns error", {NO_DNS})'), StoreUnavailable, "does not resolve"),
-    "dns, urllib3": (urllib3.exceptions.NameResolutionError("store", CONNECTION, OSError(UNRESOLVED)),  # type: ignore[arg-type]
-                     StoreUnavailable, "does not resolve"),
     "dns, botocore": (botocore.EndpointConnectionError(endpoint_url=URL, error=OSError(UNRESOLVED)),
                       StoreUnavailable, "does not resolve"),
-    "refused, obstore": (broken("Connect", 'ConnectError("tcp connect error", Os { code: 111, kind: ConnectionRefused })'),
-                         StoreUnavailable, "nothing listens there"),
-    "refused, urllib3": (urllib3.exceptions.NewConnectionError(CONNECTION, f"Failed to establish: {REFUSED}"),
-                         StoreUnavailable, "nothing listens there"),
     "refused, botocore": (botocore.EndpointConnectionError(endpoint_url=URL, error=REFUSED),
                           StoreUnavailable, "nothing listens there"),
-    "tls to a port without, obstore": (broken("Connect", "InvalidMessage(InvalidContentType)"),
-                                       ConfigurationError, "does not speak TLS; write http://"),
-    "tls to a port without, urllib3": (urllib3.exceptions.SSLError(ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong")),
-                                       ConfigurationError, "does not speak TLS; write http://"),
     "tls to a port without, botocore": (botocore.SSLError(endpoint_url=URL, error="[SSL: WRONG_VERSION_NUMBER] wrong"),
                                         ConfigurationError, "does not speak TLS; write http://"),
-    "untrusted, obstore": (broken("Connect", "InvalidCertificate(UnknownIssuer)"), ConfigurationError, "STORAGE_CA_BUNDLE"),
-    "untrusted, urllib3": (urllib3.exceptions.SSLError(ssl.SSLError(1, f"[SSL: CERTIFICATE_VERIFY_FAILED] {VERIFY}")),
-                           ConfigurationError, "STORAGE_CA_BUNDLE"),
     "untrusted, botocore": (botocore.SSLError(endpoint_url=URL, error=f"[SSL: CERTIFICATE_VERIFY_FAILED] {VERIFY}"),
                             ConfigurationError, "STORAGE_CA_BUNDLE"),
-    "another's, obstore": (broken("Connect", "InvalidCertificate(NotValidForNameContext { expected: DnsName })"),
-                           ConfigurationError, "certificate"),
-    "another's, urllib3": (urllib3.exceptions.SSLError("certificate is not valid for 'store'"),
-                           ConfigurationError, "certificate"),
     "another's, botocore": (botocore.SSLError(endpoint_url=URL, error="hostname 'store' doesn't match '127.0.0.1'"),
                             ConfigurationError, "certificate"),
-    "timeout, obstore": (broken("Timeout", "TimedOut"), StoreUnavailable, "no answer in time"),
-    "timeout, urllib3": (urllib3.exceptions.ReadTimeoutError(CONNECTION, "/", "Read timed out. (read timeout=0.5)"),
-                         StoreUnavailable, "no answer in time"),
     "timeout, botocore": (botocore.ReadTimeoutError(endpoint_url=URL), StoreUnavailable, "no answer in time"),
     "connect timeout, botocore": (botocore.ConnectTimeoutError(endpoint_url=URL), StoreUnavailable, "no answer in time"),
-    "reset, obstore": (broken("Interrupted", "hyper::Error(Io, Os { code: 104, kind: ConnectionReset })"),
-                       StoreUnavailable, "the connection broke"),
-    "gone, obstore": (broken("Request", "hyper::Error(IncompleteMessage)"), StoreUnavailable, "the connection broke"),
-    "gone, urllib3": (urllib3.exceptions.ProtocolError("Connection aborted.", ConnectionResetError(104, "reset by peer")),
-                      StoreUnavailable, "the connection broke"),
     "gone, botocore": (botocore.ConnectionClosedError(endpoint_url=URL), StoreUnavailable, "the connection broke"),
-    "not http, urllib3": (urllib3.exceptions.ProtocolError("Connection aborted.", Exception("BadStatusLine('SSH-2.0')")),
-                          ConfigurationError, "no S3 service"),
-    "no etag, obstore": (Exception("Generic S3 error: Unable to extract metadata from headers: ETag Header missing"
-                                   "\n\nDebug source:\nGeneric { source: Metadata { source: MissingEtag } }"),
-                         ConfigurationError, "no S3 service"),
-    "proxy, urllib3": (urllib3.exceptions.ProxyError("Unable to connect to proxy", OSError("Tunnel failed: 403")),
-                       StoreUnavailable, "the proxy does not let this through"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", TROUBLE)
 def test_trouble_with_the_connection_is_told_in_the_same_words(name: str) -> None:
     error, kind, word = TROUBLE[name]
-    read = {"obstore": of_obstore, "urllib3": of_trouble, "botocore": of_botocore}[name.rpartition(" ")[2]]
-    told = read(TLS, error, DOING, key="k")
+    told = of_botocore(TLS, error, DOING, key="k")
     check(told, kind, word)
     assert f"can't {DOING} at https://store:9000" in told.message
     if "certificate" not in word and "CA_BUNDLE" not in word and "TLS" not in word:
-        check(read(HTTP, error, DOING, key="k"), kind, word)
+        check(of_botocore(HTTP, error, DOING, key="k"), kind, word)
 
 
 @pytest.mark.parametrize("word", ["certificate.pem", "my-proxy-logs", "refused", "timeouts"])
 def test_what_a_bucket_or_a_host_is_called_is_no_reason(word: str) -> None:
     target = replace(TLS, endpoint_url=f"https://{word}.example.org", bucket=word)
-    texts = [
-        broken("Request", "hyper::Error(IncompleteMessage)"),
-        Exception(f"ConnectionClosed: closed before we received a valid response from {URL}"),
-    ]
-    for text in texts:
-        named = Exception(str(text).replace("store:9000/bucket", f"{word}.example.org/{word}"))
-        for read in (of_obstore, of_trouble, of_botocore):
-            check(read(target, named, DOING, key="k"), StoreUnavailable, "the connection broke")
+    url = URL.replace("store:9000/bucket", f"{word}.example.org/{word}")
+    closed = Exception(f"ConnectionClosed: closed before we received a valid response from {url}")
+    check(of_botocore(target, closed, DOING, key="k"), StoreUnavailable, "the connection broke")
+    refused = f"Failed to connect to {word}.example.org:443 after 0 ms: Could not connect to server"
+    check(of_curl(target, 7, refused, DOING, key="k"), StoreUnavailable, "nothing listens there")
 
 
 def test_an_error_of_ours_that_a_library_wrapped_comes_out_again() -> None:
     inner, outer = AccessDenied("sign in", provider="minio"), Exception("callback failed: proxy refused")
     outer.__cause__ = ValueError("between")
     outer.__cause__.__context__ = inner
-    assert of_obstore(HTTP, outer, DOING) is inner
     assert of_botocore(HTTP, outer, DOING) is inner
 
 
@@ -338,14 +302,13 @@ def test_no_body_makes_it_raise_or_tell_a_secret(status: int, before: str, text:
     code = "<Code>ExpiredToken</Code>" if known and tag != "Code" else "<Code>Odd</Code>"
     echoed = f"{before}<Error>{code}<{tag}>{text}{hidden if tag not in {'Code', 'Message'} else ''}</{tag}></Error>"
     for body in (echoed, before + text, f"{before}{hidden}{text}"):
-        for error in (of_reply(HTTP, status, body, DOING, key="k"), through_obstore(status, body)):
-            assert isinstance(error, StorageError)
-            assert all(word not in str(error) for word in (SECRET, TOKEN, "pr0xy-word"))
+        error = of_reply(HTTP, status, body, DOING, key="k")
+        assert isinstance(error, StorageError)
+        assert all(word not in str(error) for word in (SECRET, TOKEN, "pr0xy-word"))
     trouble: Any
     for trouble in (Exception(f"{before}{hidden}{text}"), OSError(hidden), botocore.ConnectionError(error=hidden)):
-        for read in (of_obstore, of_trouble, of_botocore):
-            told = str(read(HTTP, trouble, DOING, key="k"))
-            assert all(word not in told for word in (SECRET, TOKEN, "pr0xy-word"))
+        told = str(of_botocore(HTTP, trouble, DOING, key="k"))
+        assert all(word not in told for word in (SECRET, TOKEN, "pr0xy-word"))
 
 
 def test_a_session_token_that_a_store_repeats_is_not_told() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote
 
@@ -14,6 +16,7 @@ from domain.storage import ObjectInfo
 META = "x-amz-meta-"
 WRITE_ID = "write-id"
 _SHA256 = "sha256"
+_SHA256_DIGITS = re.compile("[0-9a-f]{64}")
 _DEFAULT_TYPE = "application/octet-stream"
 
 
@@ -65,27 +68,31 @@ def info_of(
     own = {name: unquote(value) for name, value in metadata.items()}
     own.pop(WRITE_ID, None)
     sha256 = own.pop(_SHA256, "").lower()
-    known = len(sha256) == 64 and all(digit in "0123456789abcdef" for digit in sha256)
-    return ObjectInfo(
-        key, size, plain_etag(etag), modified, content_type or _DEFAULT_TYPE, sha256 if known else None, own
-    )
+    known = sha256 if _SHA256_DIGITS.fullmatch(sha256) else None
+    return ObjectInfo(key, size, plain_etag(etag), modified, content_type or _DEFAULT_TYPE, known, own)
 
 
 def info_of_headers(key: str, headers: Mapping[str, str]) -> ObjectInfo:
     """The object as the headers of a HEAD or GET tell of it; of a range they tell the size of the whole.
 
+    Args:
+        headers: names in small letters.
+
     Raises:
         ValueError: a date or a length is none.
     """
-    lower = {name.lower(): value for name, value in headers.items()}
-    whole = lower.get("content-range", "").rpartition("/")[2]
-    size = int(whole) if whole.isdigit() else int(lower.get("content-length") or 0)
-    metadata = {name[len(META) :]: value for name, value in lower.items() if name.startswith(META)}
-    modified = lower.get("last-modified")
-    when = parsedate_to_datetime(modified) if modified else datetime.now(UTC)
-    if when.tzinfo is None:
-        when = when.replace(tzinfo=UTC)
-    return info_of(key, size, lower.get("etag", ""), when, lower.get("content-type"), metadata)
+    whole = headers.get("content-range", "").rpartition("/")[2]
+    size = int(whole) if whole.isdigit() else int(headers.get("content-length") or 0)
+    metadata = {name[len(META) :]: value for name, value in headers.items() if name.startswith(META)}
+    modified = headers.get("last-modified")
+    when = _time_of(modified) if modified else datetime.now(UTC)
+    return info_of(key, size, headers.get("etag", ""), when, headers.get("content-type"), metadata)
+
+
+@lru_cache  # objects that were stored together have it in common, and reading it takes longer than all the rest
+def _time_of(header: str) -> datetime:
+    when = parsedate_to_datetime(header)
+    return when.replace(tzinfo=UTC) if when.tzinfo is None else when
 
 
 def plain_etag(etag: str | None) -> str:

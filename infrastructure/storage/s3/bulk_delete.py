@@ -39,9 +39,8 @@ def delete_objects(target: Target, wire: Wire, keys: Sequence[str]) -> list[Stor
     answer = wire.send(
         "POST",
         query=[("delete", "")],
-        headers={"content-md5": digest, "content-type": "application/xml", "content-length": str(len(body))},
+        headers={"content-md5": digest, "content-type": "application/xml"},
         body=body,
-        sha256=hashlib.sha256(body).hexdigest(),
         doing=doing,
     )
     try:

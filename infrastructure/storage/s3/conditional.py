@@ -40,7 +40,6 @@ class ConditionalWrite:
         self._condition = condition
         self._attributes = attributes
         self._send = send
-        self._unclear = False
 
     def __call__(self) -> str:
         try:
@@ -48,11 +47,11 @@ class ConditionalWrite:
         except (TooManyRequests, BucketNotFound):
             raise
         except PreconditionFailed as error:
-            if self._unclear and (etag := self._own()):
+            # It may be our own: an earlier attempt's, or the same request's, sent again where its connection had ended.
+            if etag := self._own():
                 return etag
             raise self._lost() from error
         except StoreUnavailable as error:
-            self._unclear = True
             there, write_id = self._there()
             if write_id == self._attributes.write_id:
                 return there or ""

@@ -1,15 +1,14 @@
-"""boto3, for what is asked seldom: buckets, the life of multipart uploads, server-side copies."""
+"""boto3, for what is asked seldom: buckets, unfinished uploads, server-side copies."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from functools import cache, partial
 from typing import Any, TypeVar
 
 from domain.errors import AccessDenied, InvalidRequest
-from domain.storage import UnfinishedUpload, WriteCondition
+from domain.storage import UnfinishedUpload
 from infrastructure.storage.s3.attributes import Attributes, plain_etag
 from infrastructure.storage.s3.dialect import Target
 from infrastructure.storage.s3.errors import no_store, of_botocore
@@ -63,48 +62,6 @@ class ControlPlane:
             raise of_botocore(self._target, error, f"make {self._target.place()}") from error
 
     # -- multipart uploads
-
-    def create_upload(self, key: str, attributes: Attributes) -> str:
-        """Begin a multipart upload; its id."""
-        return self._asked(
-            f"begin a multipart upload of {self._target.place(key)}",
-            key,
-            lambda client: str(
-                client.create_multipart_upload(
-                    Bucket=self._target.bucket,
-                    Key=key,
-                    ContentType=attributes.content_type,
-                    Metadata=attributes.encoded(),
-                )["UploadId"]
-            ),
-        )
-
-    def complete_upload(
-        self, key: str, upload_id: str, parts: list[tuple[int, str]], condition: WriteCondition | None
-    ) -> None:
-        """Put the object in its place from the parts (number, ETag), in the order of their numbers.
-
-        Args:
-            condition: None, or that there is no object yet; a replacement is never sent in parts.
-        """
-        arguments = {} if condition is None else {"IfNoneMatch": "*"}
-        listed = [{"PartNumber": number, "ETag": etag} for number, etag in parts]
-        self._asked(
-            f"complete the multipart upload of {self._target.place(key)}",
-            key,
-            lambda client: client.complete_multipart_upload(
-                Bucket=self._target.bucket, Key=key, UploadId=upload_id, MultipartUpload={"Parts": listed}, **arguments
-            )["Key"],
-        )
-
-    def abort_upload(self, key: str, upload_id: str) -> None:
-        """Give up a multipart upload and free its parts; one that is gone is no error."""
-
-        def abort(client: Any) -> None:
-            with suppress(client.exceptions.NoSuchUpload):
-                client.abort_multipart_upload(Bucket=self._target.bucket, Key=key, UploadId=upload_id)
-
-        self._asked(f"abort the multipart upload of {self._target.place(key)}", key, abort)
 
     def unfinished_uploads(self, prefix: str) -> Iterator[UnfinishedUpload]:
         """The multipart uploads that were begun under `prefix` and neither completed nor aborted."""

@@ -1,8 +1,7 @@
 """The S3 engine: one bucket, and which of the clients does what.
 
-Small objects and ranges go through obstore, which needs a third of the time of everything else; keys that it can't say,
-listings, bulk deletes, bodies from a file and the parts of large objects go as signed requests of our own; buckets, copies and
-the life of multipart uploads are boto3's. None of them repeats a request: `Retries` does, for all.
+Objects, their parts and listings go as signed requests of our own; buckets and copies are boto3's. Neither repeats a request:
+`Retries` does, for both.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from domain.errors import (
     AccessDenied,
@@ -29,18 +28,18 @@ from domain.errors import (
     UnsupportedOperation,
 )
 from domain.keys import check_key
+from domain.local_files import LocalSource
 from domain.storage import ObjectInfo, Progress, WriteCondition
 from infrastructure.storage.s3.attributes import Attributes, info_of_write
 from infrastructure.storage.s3.conditional import ConditionalWrite
-from infrastructure.storage.s3.data_plane import DataPlane, NotPartial, sayable
 from infrastructure.storage.s3.dialect import GIB, Target
-from infrastructure.storage.s3.errors import of_code
+from infrastructure.storage.s3.errors import BytesDamaged, of_code
 from infrastructure.storage.s3.retries import Retries
 
 if TYPE_CHECKING:
+    from infrastructure.storage.s3.connections import Sink
     from infrastructure.storage.s3.control_plane import ControlPlane
     from infrastructure.storage.s3.multipart import Multipart
-    from infrastructure.storage.s3.reading import Body
     from infrastructure.storage.s3.wire import Wire
     from infrastructure.storage.s3.writing import FileContent
 
@@ -53,18 +52,6 @@ _SEEN_SECONDS = 60.0
 _SENT_PIECE_BYTES = 1 << 20
 
 
-class ObjectPlane(Protocol):
-    """What both ways to an object's bytes can do."""
-
-    def head(self, key: str) -> ObjectInfo: ...
-
-    def written_by(self, key: str) -> tuple[str, str]: ...
-
-    def get(self, key: str, start: int, stop: int | None, if_match: str | None) -> tuple[ObjectInfo, Body]: ...
-
-    def put(self, key: str, data: Any, attributes: Attributes, condition: WriteCondition | None) -> str: ...
-
-
 class S3Engine:
     """The objects of one bucket. Thread-safe; its clients are made when they are first needed."""
 
@@ -74,20 +61,20 @@ class S3Engine:
         self._create_bucket = create_bucket
         self._lock = threading.RLock()
         self._pid = os.getpid()
-        self._data: DataPlane | None = None
         self._wire: Wire | None = None
         self._control: ControlPlane | None = None
         self._multipart: Multipart | None = None
         self._seen = -_SEEN_SECONDS
-        self._ranges_are_odd = False
 
     # -- clients
 
     @property
     def wire(self) -> Wire:
         """Signed requests of our own."""
+        wire = self._wire
+        if wire is not None:  # without the lock: every object passes here
+            return wire
         with self._lock:
-            self._forget_after_fork()
             if self._wire is None:
                 from infrastructure.storage.s3.wire import Wire
 
@@ -98,7 +85,9 @@ class S3Engine:
     def control(self) -> ControlPlane:
         """boto3."""
         with self._lock:
-            self._forget_after_fork()
+            if self._pid != os.getpid():
+                # A child that went on with its parent's connections would read the answers to its parent's questions.
+                self._pid, self._control = os.getpid(), None
             if self._control is None:
                 from infrastructure.storage.s3.control_plane import ControlPlane
 
@@ -109,27 +98,11 @@ class S3Engine:
     def multipart(self) -> Multipart:
         """Objects in parts."""
         with self._lock:
-            self._forget_after_fork()
             if self._multipart is None:
                 from infrastructure.storage.s3.multipart import Multipart
 
-                self._multipart = Multipart(self.target, self.control, self.wire, self.retries, self._look)
+                self._multipart = Multipart(self.target, self.wire, lambda: self.control, self.retries, self._look)
             return self._multipart
-
-    def _forget_after_fork(self) -> None:
-        # A child that went on with its parent's connections would read the answers to its parent's questions.
-        if self._pid != os.getpid():
-            self._pid = os.getpid()
-            self._wire = self._control = self._multipart = None
-
-    def _plane(self, key: str) -> ObjectPlane:
-        if not sayable(key):
-            return self.wire
-        plane = self._data
-        if plane is None:
-            with self._lock:
-                plane = self._data = self._data or DataPlane(self.target)
-        return plane
 
     def close(self) -> None:
         """Let go of all connections; the next call makes them anew."""
@@ -138,7 +111,7 @@ class S3Engine:
                 self._wire.close()
             if self._control is not None:
                 self._control.close()
-            self._data = self._wire = self._control = self._multipart = None
+            self._wire = self._control = self._multipart = None
 
     # -- the bucket
 
@@ -173,7 +146,7 @@ class S3Engine:
         check_listing(self.target, self.wire, f"reach {self.target.place()}")
 
     def _explain(self, error: StorageError) -> None:
-        """Raise a refusal that has more words: the answer to a HEAD has none, and obstore's errors tell no headers.
+        """Raise a refusal that has more words: the answer to a HEAD has none.
 
         One that is about this object alone stays as it is.
         """
@@ -199,7 +172,7 @@ class S3Engine:
 
     def _look(self, key: str) -> ObjectInfo:
         try:
-            return self._plane(key).head(key)
+            return self.wire.head(key)
         except ObjectNotFound:
             # The answer to a HEAD has no body that would tell which of the two is missing. A bucket that answered a
             # moment ago is taken to be there: who looks for many keys should not pay twice for each.
@@ -207,14 +180,11 @@ class S3Engine:
                 self._head_bucket()
             raise
 
-    def get(self, key: str, start: int, stop: int | None, if_match: str | None) -> tuple[ObjectInfo, Body]:
-        """The object and its bytes from `start` to `stop`; one request, not repeated."""
-        if not self._ranges_are_odd:
-            try:
-                return self._plane(key).get(key, start, stop, if_match)
-            except NotPartial:
-                self._ranges_are_odd = True
-        return self.wire.get(key, start, stop, if_match)
+    def get(
+        self, key: str, start: int, stop: int | None, if_match: str | None, sink: Sink | None = None
+    ) -> tuple[ObjectInfo, bytes]:
+        """As `Wire.get`; one request, not repeated."""
+        return self.wire.get(key, start, stop, if_match, sink)
 
     def list_objects(self, prefix: str, start_after: str) -> Iterator[ObjectInfo]:
         """As `IStorageProvider.list_objects`."""
@@ -224,14 +194,17 @@ class S3Engine:
 
     # -- writing
 
-    def put(
-        self, key: str, data: bytes | memoryview, attributes: Attributes, condition: WriteCondition | None
-    ) -> ObjectInfo:
+    def put(self, key: str, data: bytes, attributes: Attributes, condition: WriteCondition | None) -> ObjectInfo:
         """Store bytes that are in memory, in one request."""
-        plane = self._plane(key)
-        return self._put(
-            plane, key, len(data), attributes, condition, lambda sent: plane.put(key, data, sent, condition)
-        )
+        return self._put(key, len(data), attributes, condition, lambda sent: self.wire.put(key, data, sent, condition))
+
+    def content_of(self, source: LocalSource) -> FileContent:
+        """The file, read once for what has to be known before it is sent."""
+        from infrastructure.storage.s3.writing import FileContent
+
+        # TLS guards the parts on their way; without it the store compares each with the hash that it is signed with.
+        signed = source.size >= self.target.multipart_threshold and not self.target.secure
+        return FileContent(source, self.target.part_size(source.size) if signed else None)
 
     def put_file(
         self,
@@ -265,14 +238,12 @@ class S3Engine:
                     progress(at - told)
                     told = at
 
-        return self._put(
-            self.wire,
-            key,
-            content.size,
-            attributes,
-            condition,
-            lambda sent: self.wire.put(key, pieces(), sent, condition, size=content.size),
-        )
+        def send(sent: Attributes) -> str:
+            from infrastructure.storage.s3.connections import Pieces
+
+            return self.wire.put(key, Pieces(pieces(), content.size), sent, condition)
+
+        return self._put(key, content.size, attributes, condition, send)
 
     def _in_parts(
         self,
@@ -284,16 +255,17 @@ class S3Engine:
     ) -> ObjectInfo:
         upload = self.multipart.begin(key, attributes, progress)
         try:
-            for piece in content.pieces(self.target.part_size(content.size)):
-                upload.send(piece)
+            for piece, sha256 in content.parts(self.target.part_size(content.size)):
+                upload.send(piece, sha256)
             return upload.complete(condition)
-        except BaseException:
+        except BaseException as error:
             upload.abort()
+            if isinstance(error, BytesDamaged):  # on their way, or before
+                content.check_unchanged()
             raise
 
     def _put(
         self,
-        plane: ObjectPlane,
         key: str,
         size: int,
         attributes: Attributes,
@@ -304,7 +276,7 @@ class S3Engine:
             etag = self.asked(lambda: send(attributes))
         else:
             marked = attributes._replace(write_id=uuid.uuid4().hex)
-            etag = self.asked(ConditionalWrite(self.target, plane, key, condition, marked, send))
+            etag = self.asked(ConditionalWrite(self.target, self.wire, key, condition, marked, send))
         return info_of_write(key, size, etag, attributes)
 
     def copy(self, info: ObjectInfo, destination: str) -> ObjectInfo:

@@ -23,6 +23,11 @@ from domain.errors import (
 from domain.keys import shortened
 from infrastructure.storage.s3.dialect import Target
 
+
+class BytesDamaged(StoreUnavailable):
+    """What the store received is not what was signed."""
+
+
 # The sentences; `{doing}` is what was tried, after "can't".
 _SKEWED = "can't {doing}: this machine's clock differs from the store's by more than the store allows; set the clock"
 _BUSY = "can't {doing}: the store asks for fewer requests; try again later"
@@ -68,8 +73,8 @@ _BY_CODE: dict[str, tuple[type[StorageError], str]] = {
     "ConditionalRequestConflict": (StoreUnavailable, _BUSY),  # another write is under way: the next try is told its end
     "OperationAborted": (StoreUnavailable, _BUSY),
     "InvalidRange": (RangeNotSatisfiable, _PAST_END),
-    "BadDigest": (StoreUnavailable, _DAMAGED),
-    "XAmzContentSHA256Mismatch": (StoreUnavailable, _DAMAGED),
+    "BadDigest": (BytesDamaged, _DAMAGED),
+    "XAmzContentSHA256Mismatch": (BytesDamaged, _DAMAGED),
     "InternalError": (StoreUnavailable, _AWAY),
     "IncompleteBody": (StoreUnavailable, _DAMAGED),
     "RequestTimeout": (StoreUnavailable, _AWAY),
@@ -106,26 +111,42 @@ _BY_STATUS: dict[int, tuple[type[StorageError], str]] = {
     507: (InsufficientStorage, _FULL),
 }
 
-# What a failed connection's text holds, in any library's words -> what is told. The first that fits counts.
-_TROUBLE: tuple[tuple[str, type[StorageError], str], ...] = (
-    (r"BareRedirect", ConfigurationError, "the bucket is in another region; set the region it is in"),
-    (r"dns error|name resolution|NameResolution|getaddrinfo|Could not resolve|Name or service not known",
-     StoreUnavailable, "its name does not resolve; check the endpoint's spelling and the network"),
-    (r"UnknownIssuer|CERTIFICATE_VERIFY_FAILED|self.signed|invalid peer certificate|NotValidForName|certificate|doesn't match",
-     ConfigurationError, "its certificate is not trusted; name its CA in STORAGE_CA_BUNDLE (ca_bundle)"),
-    (r"InvalidContentType|InvalidMessage|WRONG_VERSION_NUMBER|RECORD_LAYER_FAILURE|UNEXPECTED_MESSAGE|UNKNOWN_PROTOCOL",
-     ConfigurationError, "it does not speak TLS; write http:// in front of the endpoint if that is meant"),
-    (r"proxy|Proxy", StoreUnavailable, "the proxy does not let this through; check HTTPS_PROXY and HTTP_PROXY"),
-    (r"refused|Refused", StoreUnavailable, "nothing listens there; check the address and whether the store runs"),
-    (r"[Tt]imed? ?[Oo]ut", StoreUnavailable, "no answer in time; try again later"),
-    (r"InvalidLastModified|MissingLastModified|MissingEtag|MissingContentLength|[Ii]nvalid HTTP|BadStatusLine|LineTooLong"
-     r"|InvalidHeader|Parse\(",
-     ConfigurationError, "what answers there is no S3 service; check the endpoint (http or https, port)"),
-)  # fmt: skip
-
-_STATUS_IN_TEXT = re.compile(
-    r"Server returned (?:non-2xx|error) status code: (\d{3})[^:]*: ?(.*?)(?:\n\nDebug|\Z)", re.S
+# What is told of a connection that failed.
+_UNRESOLVED = (StoreUnavailable, "its name does not resolve; check the endpoint's spelling and the network")
+_UNTRUSTED = (ConfigurationError, "its certificate is not trusted; name its CA in STORAGE_CA_BUNDLE (ca_bundle)")
+_NO_TLS = (ConfigurationError, "it does not speak TLS; write http:// in front of the endpoint if that is meant")
+_NO_PROXY = (StoreUnavailable, "the proxy does not let this through; check HTTPS_PROXY and HTTP_PROXY")
+_NOBODY = (StoreUnavailable, "nothing listens there; check the address and whether the store runs")
+_LATE = (StoreUnavailable, "no answer in time; try again later")
+_NO_SERVICE = (
+    ConfigurationError,
+    "what answers there is no S3 service; check the endpoint (http or https, port)",
 )
+
+_BY_CURL_CODE: dict[int, tuple[type[StorageError], str]] = {
+    1: _NO_SERVICE,  # no HTTP at all
+    5: _NO_PROXY,
+    6: _UNRESOLVED,
+    7: _NOBODY,
+    8: _NO_SERVICE,
+    28: _LATE,
+    35: _NO_TLS,
+    60: _UNTRUSTED,
+    77: _UNTRUSTED,
+    97: _NO_PROXY,
+}
+
+# What a text of botocore holds. The first that fits counts.
+_TROUBLE: tuple[tuple[str, tuple[type[StorageError], str]], ...] = (
+    (r"name resolution|NameResolution|getaddrinfo|Could not resolve|Name or service not known", _UNRESOLVED),
+    (r"CERTIFICATE_VERIFY_FAILED|self.signed|certificate|doesn't match", _UNTRUSTED),
+    (r"WRONG_VERSION_NUMBER|RECORD_LAYER_FAILURE|UNEXPECTED_MESSAGE|UNKNOWN_PROTOCOL", _NO_TLS),
+    (r"proxy|Proxy", _NO_PROXY),
+    (r"refused|Refused", _NOBODY),
+    (r"[Tt]imed? ?[Oo]ut", _LATE),
+    (r"BadStatusLine|LineTooLong|InvalidHeader|[Ii]nvalid HTTP", _NO_SERVICE),
+)
+
 _REGION = re.compile(r"<Region>([\w-]+)</Region>|expecting '([\w-]+)'")
 
 
@@ -196,36 +217,36 @@ def of_code(
     return kind(text, provider=target.provider, key=None if kind is BucketNotFound else key)
 
 
-def of_trouble(target: Target, error: BaseException, doing: str, *, key: str | None = None) -> StorageError:
-    """The error for a connection that failed, or broke, or brought something that is not HTTP."""
-    text = f"{type(error).__name__} {_cause_in(error)}"
-    for pattern, kind, what in _TROUBLE:
-        if re.search(pattern, text):
-            if "certificate" in what and not target.secure:
-                continue
-            return kind(f"can't {doing} at {target.endpoint_url}: {what}", provider=target.provider, key=key)
-    hint = "" if target.secure else ", or write https:// in front of the endpoint if it speaks TLS"
-    return StoreUnavailable(
-        f"can't {doing} at {target.endpoint_url}: the connection broke ({type(error).__name__}); try again{hint}",
-        provider=target.provider,
-        key=key,
-    )
+def of_curl(target: Target, code: int, text: str, doing: str, *, key: str | None = None) -> StorageError:
+    """The error for a request of libcurl's that got no answer, or half of one; its code says why, and seldom its text."""
+    told = _BY_CURL_CODE.get(code)
+    if code == 7 and re.search(r"over proxy|CONNECT tunnel", text):
+        told = _NO_PROXY
+    elif code == 35 and not re.search(r"wrong version|packet length|unknown protocol|record", text):
+        told = None  # it went away before it could say what it speaks
+    return _of_trouble(target, told, text, doing, key)
 
 
-def of_obstore(target: Target, error: Exception, doing: str, *, key: str | None = None) -> StorageError:
-    """The error for an exception of obstore. It has few kinds, and tells status and code in its text alone."""
-    if found := _STATUS_IN_TEXT.search(str(error)):
-        return of_reply(target, int(found[1]), found[2].strip(), doing, key=key)
-    if cause := _storage_error_within(error):
-        return cause
-    return of_trouble(target, error, doing, key=key)
+def _of_trouble(
+    target: Target, told: tuple[type[StorageError], str] | None, text: str, doing: str, key: str | None
+) -> StorageError:
+    if told is None:
+        hint = "" if target.secure else ", or write https:// in front of the endpoint if it speaks TLS"
+        told = (StoreUnavailable, f"the connection broke ({text}); try again{hint}")
+    kind, what = told
+    return kind(f"can't {doing} at {target.endpoint_url}: {what}", provider=target.provider, key=key)
 
 
 def of_botocore(target: Target, error: Exception, doing: str, *, key: str | None = None) -> StorageError:
     """The error for an exception of boto3 or botocore."""
     response: dict[str, Any] | None = getattr(error, "response", None)
     if response is None:
-        return _storage_error_within(error) or of_trouble(target, error, doing, key=key)
+        if cause := _storage_error_within(error):
+            return cause
+        text = f"{type(error).__name__} {_cause_in(error)}"
+        fits = (found for pattern, found in _TROUBLE if re.search(pattern, text))
+        trouble = next((found for found in fits if found is not _UNTRUSTED or target.secure), None)
+        return _of_trouble(target, trouble, type(error).__name__, doing, key)
     told = response.get("Error", {})
     meta = response.get("ResponseMetadata", {})
     region = meta.get("HTTPHeaders", {}).get("x-amz-bucket-region") or told.get("Region")
@@ -236,21 +257,11 @@ def of_botocore(target: Target, error: Exception, doing: str, *, key: str | None
     return of_code(target, int(meta.get("HTTPStatusCode", 0)), code, message, doing, key=key, region=region, page=page)
 
 
-def said(error: BaseException) -> Exception:
-    """What a library said, as the cause of an error of ours: without the request that some answers repeat, token and all."""
-    first = str(error).partition("\n\nDebug source")[0]
-    return Exception(f"{type(error).__name__}: {re.sub(r'<.*', '…', first, flags=re.S)}")
-
-
 def _cause_in(error: BaseException) -> str:
     """The part of a library's text that tells the cause: not the address, where a key may read like one."""
     inner = getattr(error, "kwargs", {}).get("error")  # botocore's text has the address, its cause stands beside it
     if inner is not None:
         return f"{type(inner).__name__} {inner}"
-    _, _, debug = str(error).partition("\n\nDebug source")
-    if debug:
-        found = re.search(r"\binner: (.*)", debug, re.S) or re.search(r"\bsource: (.*)", debug, re.S)
-        return found[1] if found else ""
     return re.sub(r"https?://\S+|url: \S+|host='[^']*'", "", str(error))
 
 

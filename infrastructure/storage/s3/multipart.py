@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 
-from domain.errors import InvalidRequest, ObjectNotFound, StorageError, StoreUnavailable
+from domain.errors import InvalidRequest, ObjectNotFound, StorageError
 from domain.storage import ObjectInfo, Progress, UnfinishedUpload, WriteCondition
 from infrastructure.storage.s3.attributes import Attributes
 from infrastructure.storage.s3.control_plane import ControlPlane
@@ -16,9 +15,10 @@ from infrastructure.storage.s3.dialect import Target
 from infrastructure.storage.s3.journal import UploadJournal
 from infrastructure.storage.s3.parallel import in_order
 from infrastructure.storage.s3.retries import Retries
-from infrastructure.storage.s3.wire import UNSIGNED, Wire
+from infrastructure.storage.s3.uploads import Uploads
+from infrastructure.storage.s3.wire import Wire
 
-WIDTH = 8
+WIDTH = 6
 """Parts under way at a time."""
 
 MOST_PARTS = 10_000
@@ -30,14 +30,14 @@ class Multipart:
     def __init__(
         self,
         target: Target,
-        control: ControlPlane,
         wire: Wire,
+        control: Callable[[], ControlPlane],
         retries: Retries,
         head: Callable[[str], ObjectInfo],
     ) -> None:
         self._target = target
+        self._uploads = Uploads(target, wire)
         self._control = control
-        self._wire = wire
         self._retries = retries
         self._head = head
         self._journal = UploadJournal(target)
@@ -48,7 +48,7 @@ class Multipart:
         Args:
             progress: called as parts arrive, from the thread that sends them on.
         """
-        upload_id = self._retries(lambda: self._control.create_upload(key, attributes))
+        upload_id = self._retries(lambda: self._uploads.create(key, attributes))
         self._journal.begun(key, upload_id)
         return RunningUpload(self, key, upload_id, attributes, progress)
 
@@ -64,7 +64,7 @@ class Multipart:
                 yield lambda number=number, start=start, stop=stop: (  # type: ignore[misc]
                     number,
                     self._retries(
-                        lambda: self._control.copy_part(
+                        lambda: self._control().copy_part(
                             source.key, source.etag, destination, upload.upload_id, number, start, stop
                         )
                     ),
@@ -80,57 +80,37 @@ class Multipart:
     def unfinished(self, prefix: str) -> Iterator[UnfinishedUpload]:
         """What the store lists, and what it lists only when asked for a whole key that this machine remembers."""
         seen: set[str] = set()
-        for upload in self._retries(lambda: list(self._control.unfinished_uploads(prefix))):
+        for upload in self._retries(lambda: list(self._control().unfinished_uploads(prefix))):
             seen.add(upload.key)
             yield upload
         for key in self._journal.keys(prefix):
             if key not in seen:
-                for upload in self._retries(lambda key=key: list(self._control.unfinished_uploads(key))):  # type: ignore[misc]
+                for upload in self._retries(lambda key=key: list(self._control().unfinished_uploads(key))):  # type: ignore[misc]
                     if upload.key == key:
                         yield upload
 
     def abort(self, upload: UnfinishedUpload) -> None:
         """Give up an upload of anybody's."""
-        self._retries(lambda: self._control.abort_upload(upload.key, upload.upload_id))
+        self._retries(lambda: self._uploads.abort(upload.key, upload.upload_id))
         self._journal.ended(upload.key, upload.upload_id)
 
     # -- for running uploads
 
-    def send(self, upload: RunningUpload, number: int, piece: bytes | memoryview) -> tuple[int, int, str]:
+    def send(self, upload: RunningUpload, number: int, piece: bytes, sha256: str | None) -> tuple[int, int, str]:
         """Send a part; its number, size and ETag."""
 
-        def attempt() -> str:
-            answer = self._wire.send(
-                "PUT",
-                upload.key,
-                query=(("partNumber", str(number)), ("uploadId", upload.upload_id)),
-                headers={"content-length": str(len(piece))},
-                body=piece,
-                # TLS guards the bytes on their way; without it the store compares them with what was signed.
-                sha256=UNSIGNED if self._target.secure else hashlib.sha256(piece, usedforsecurity=False).hexdigest(),
-                doing=f"write part {number} of {self._target.place(upload.key)}",
-            )
-            return answer.headers.get("etag", "")
-
-        return number, len(piece), self._retries(attempt)
+        etag = self._retries(lambda: self._uploads.send_part(upload.key, upload.upload_id, number, piece, sha256))
+        return number, len(piece), etag
 
     def complete(
         self, upload: RunningUpload, parts: list[tuple[int, str]], condition: WriteCondition | None, size: int
     ) -> ObjectInfo:
         """Put the object in its place; the object as the store then tells of it."""
-        asked = 0
-
-        def complete() -> None:
-            nonlocal asked
-            asked += 1
-            self._control.complete_upload(upload.key, upload.upload_id, parts, condition)
-
         try:
-            self._retries(complete)
-        except StorageError as error:
+            self._retries(lambda: self._uploads.complete(upload.key, upload.upload_id, parts, condition))
+        except ObjectNotFound:
             # The answer to an earlier try may have been lost on its way: the upload is gone because it is complete.
-            lost = asked > 1 and condition is None and not isinstance(error, StoreUnavailable)
-            if not (lost and self._is_there(upload, size)):
+            if condition is not None or not self._is_there(upload, size):
                 raise
         self._journal.ended(upload.key, upload.upload_id)
         # Some stores answer without an ETag; and so it is known that the object can be seen.
@@ -139,7 +119,7 @@ class Multipart:
     def give_up(self, upload: RunningUpload) -> None:
         """Free the parts; where that fails they stay in the journal, and in the list of unfinished uploads."""
         with suppress(StorageError):
-            self._control.abort_upload(upload.key, upload.upload_id)
+            self._uploads.abort(upload.key, upload.upload_id)
             self._journal.ended(upload.key, upload.upload_id)
 
     def _is_there(self, upload: RunningUpload, size: int) -> bool:
@@ -171,8 +151,11 @@ class RunningUpload:
         self._sent = 0
         self._size = 0
 
-    def send(self, piece: bytes | memoryview) -> None:
+    def send(self, piece: bytes, sha256: str | None = None) -> None:
         """Send the next part, all of one size of at least 5 MiB but the last; waits where enough are under way.
+
+        Args:
+            sha256: as `Wire.send`.
 
         Raises:
             StorageError: this part or an earlier one can't be sent.
@@ -185,7 +168,7 @@ class RunningUpload:
                 f"{self.key!r} would have more than {MOST_PARTS:,} parts; set a larger multipart_chunksize",
                 key=self.key,
             )
-        self._waiting.append(self._pool.submit(self._multipart.send, self, self._sent, piece))
+        self._waiting.append(self._pool.submit(self._multipart.send, self, self._sent, piece, sha256))
 
     def complete(self, condition: WriteCondition | None = None) -> ObjectInfo:
         """Wait for the parts and put the object in its place."""

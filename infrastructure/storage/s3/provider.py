@@ -29,12 +29,12 @@ from infrastructure.storage.provider_settings import EnvironmentNames, parse_set
 from infrastructure.storage.s3.attributes import Attributes
 from infrastructure.storage.s3.dialect import Dialect, Target
 from infrastructure.storage.s3.engine import SMALL_BYTES, S3Engine
-from infrastructure.storage.s3.reading import ResumingSource, download
+from infrastructure.storage.s3.reading import FIRST_READ_BYTES, RangedSource, download, first_bytes
 from infrastructure.storage.s3.retries import RetryObserver
 from infrastructure.storage.s3.settings import S3Settings
-from infrastructure.storage.s3.writing import FileContent, S3Writer
+from infrastructure.storage.s3.writing import S3Writer
 
-for _needed in ("boto3", "obstore", "tenacity", "urllib3"):
+for _needed in ("boto3", "pycurl", "tenacity"):
     # They are imported when they are first used; that one is missing should be known before.
     if find_spec(_needed) is None:
         raise ImportError(f"No module named {_needed!r}", name=_needed)
@@ -154,22 +154,28 @@ class S3CompatibleProvider(IStorageProvider):
             provider=self.name,
             key=key,
         )
+        most = start + FIRST_READ_BYTES
+        first_stop = most if stop is None else min(stop, most)
+
+        def ask() -> tuple[ObjectInfo, bytes]:
+            if byte_range:
+                return engine.get(key, start, first_stop, if_match)
+            return first_bytes(engine.get, key, first_stop, if_match)
+
         try:
-            info, body = engine.asked(lambda: engine.get(key, start, stop, if_match))
+            info, first = engine.asked(ask)
         except PreconditionFailed as error:
             raise changed from error
         if if_match not in {None, info.etag}:  # not every store heeds the condition
-            body.close()
             raise changed
         if byte_range and start >= info.size:  # not every store takes a range past the end for an error
-            body.close()
             raise RangeNotSatisfiable(
                 f"the range starts at byte {start:,}, but {shortened(key)!r} has {info.size:,} bytes",
                 provider=self.name,
                 key=key,
             )
         end = info.size if stop is None else min(stop, info.size)
-        source = ResumingSource(engine.get, engine.retries, info, body, start, end, self.name)
+        source = RangedSource(engine.get, engine.retries, info, first, start, end, self.name)
         return ObjectReader(source, info, length=end - start, provider=self.name)
 
     def download(
@@ -229,7 +235,7 @@ class S3CompatibleProvider(IStorageProvider):
         kept = self.check_write(remote_path, content_type, metadata, condition)
         with LocalSource(local_path) as source:
             if source.size > SMALL_BYTES:
-                content = FileContent(source)
+                content = self._engine.content_of(source)
                 attributes = Attributes(content_type, kept, content.sha256)
                 return self._engine.put_file(remote_path, content, attributes, condition, progress)
             parts = []

@@ -1,9 +1,9 @@
-"""Objects read: as a stream that goes on where its connection broke, or into a file by several ranges at a time."""
+"""Objects read by ranges: one after the other as a stream, or several at a time into a file."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Protocol
 
@@ -24,6 +24,9 @@ from infrastructure.storage.s3.retries import Asked
 FIRST_BYTES = 8 << 20
 """What the first request of a download asks for, and what is held in memory of a small object."""
 
+FIRST_READ_BYTES = 1 << 20
+"""What the first request of a reader asks for: many read no more than a header."""
+
 _RANGE_BYTES = 16 << 20
 _WIDTH = 4
 """Ranges of one object under way at a time. More, or smaller ones, were slower on two cores."""
@@ -31,65 +34,63 @@ _WIDTH = 4
 _CHUNK_BYTES = 1 << 20
 
 
-class Body(Protocol):
-    """The bytes of an answer."""
-
-    def whole(self) -> bytes | memoryview: ...
-
-    def chunks(self) -> Iterator[bytes]: ...
-
-    def close(self) -> None: ...
-
-
 class Get(Protocol):
-    """Reads bytes from `start` up to `stop`, if the object still has this ETag."""
+    """Reads bytes from `start` up to `stop`, if the object still has this ETag; a `sink` gets them as they come."""
 
-    def __call__(self, key: str, start: int, stop: int | None, if_match: str | None) -> tuple[ObjectInfo, Body]: ...
+    def __call__(
+        self,
+        key: str,
+        start: int,
+        stop: int | None,
+        if_match: str | None,
+        sink: Callable[[bytes], object] | None = None,
+    ) -> tuple[ObjectInfo, bytes]: ...
 
 
-class ResumingSource:
+class RangedSource:
     """The bytes of one state of an object from `start` to `stop`, as an `ObjectReader` takes them.
 
-    A connection that breaks is made anew where it broke, and only while the object is the same.
+    They come range by range, each larger than the one before, and only while the object is the same: a range that breaks off
+    is asked for again, and what is not read is not sent.
+
+    Args:
+        first: the bytes from `start` on that are there already.
     """
 
     def __init__(
-        self, get: Get, asked: Asked, info: ObjectInfo, body: Body, start: int, stop: int, provider: str
+        self, get: Get, asked: Asked, info: ObjectInfo, first: bytes, start: int, stop: int, provider: str
     ) -> None:
         self._get = get
         self._asked = asked
         self._info = info
-        self._body = body
-        self._chunks: Iterator[bytes] | None = body.chunks()
-        self._at = start
+        self._left = memoryview(first)[: stop - start]
+        self._at = start + len(self._left)
         self._stop = stop
         self._provider = provider
-        self._left = memoryview(b"")
+        self._step = FIRST_READ_BYTES
 
     def read(self, size: int, /) -> bytes:
         if not self._left and self._at < self._stop:
-            self._left = memoryview(self._asked(self._next))
+            self._left = memoryview(self._next())
         part, self._left = self._left[:size], self._left[size:]
         return bytes(part)
 
     def _next(self) -> bytes:
-        if self._chunks is None:
-            _, self._body = _still_there(self._get, self._info, self._at, self._stop, self._provider)
-            self._chunks = self._body.chunks()
-        try:
-            chunk = next(self._chunks, b"")
-            if not chunk:
+        self._step = min(2 * self._step, FIRST_BYTES)
+        start, stop = self._at, min(self._at + self._step, self._stop)
+
+        def attempt() -> bytes:
+            data = _still_there(self._get, self._info, start, stop, self._provider)
+            if len(data) != stop - start:
                 raise _cut_off(self._info, self._provider)
-        except StorageError:
-            self._body.close()
-            self._chunks = None
-            raise
-        chunk = chunk[: self._stop - self._at]
-        self._at += len(chunk)
-        return chunk
+            return data
+
+        data = self._asked(attempt)
+        self._at = stop
+        return data
 
     def close(self) -> None:
-        self._body.close()
+        self._left = memoryview(b"")
 
 
 def download(
@@ -102,7 +103,7 @@ def download(
     """
     info, first = asked(lambda: _first_range(get, key, provider))
     digest = hashlib.sha256(first, usedforsecurity=False)
-    file.write(memoryview(first))
+    file.write(first)
     if progress:
         progress(len(first))
 
@@ -110,14 +111,14 @@ def download(
         stop = min(start + _RANGE_BYTES, info.size)
 
         def attempt() -> None:
-            _, body = _still_there(get, info, start, stop, provider)
             at = start
-            try:
-                for chunk in body.chunks():
-                    file.write_at(at, chunk)
-                    at += len(chunk)
-            finally:
-                body.close()
+
+            def keep(chunk: bytes) -> None:
+                nonlocal at
+                file.write_at(at, chunk)
+                at += len(chunk)
+
+            _still_there(get, info, start, stop, provider, keep)
             if at != stop:
                 raise _cut_off(info, provider)
 
@@ -142,31 +143,36 @@ def download(
     return info
 
 
-def _first_range(get: Get, key: str, provider: str) -> tuple[ObjectInfo, bytes | memoryview]:
-    try:
-        info, body = get(key, 0, FIRST_BYTES, None)
-    except RangeNotSatisfiable:  # an empty object has no first byte
-        info, body = get(key, 0, None, None)
-    data = body.whole()
+def _first_range(get: Get, key: str, provider: str) -> tuple[ObjectInfo, bytes]:
+    info, data = first_bytes(get, key, FIRST_BYTES)
     if len(data) != min(info.size, FIRST_BYTES):
         raise _cut_off(info, provider)
     return info, data
 
 
-def _still_there(get: Get, info: ObjectInfo, start: int, stop: int, provider: str) -> tuple[ObjectInfo, Body]:
+def first_bytes(get: Get, key: str, size: int, if_match: str | None = None) -> tuple[ObjectInfo, bytes]:
+    """The object and its first bytes, also of one that is empty and has none."""
+    try:
+        return get(key, 0, size, if_match)
+    except RangeNotSatisfiable:
+        return get(key, 0, None, if_match)
+
+
+def _still_there(
+    get: Get, info: ObjectInfo, start: int, stop: int, provider: str, sink: Callable[[bytes], object] | None = None
+) -> bytes:
     changed = PreconditionFailed(
         f"the object {shortened(info.key)!r} was replaced or deleted while it was read; read it anew",
         provider=provider,
         key=info.key,
     )
     try:
-        now, body = get(info.key, start, stop, info.etag)
+        now, data = get(info.key, start, stop, info.etag, sink)
     except (PreconditionFailed, ObjectNotFound) as error:
         raise changed from error
     if now.etag != info.etag:  # not every store heeds the condition
-        body.close()
         raise changed
-    return now, body
+    return data
 
 
 def _cut_off(info: ObjectInfo, provider: str) -> StorageError:

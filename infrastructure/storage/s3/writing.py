@@ -7,6 +7,7 @@ import os
 import tempfile
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from domain.local_files import CHUNK_BYTES, LocalSource, local_error
 from domain.storage import ObjectInfo, WriteCondition
 from domain.streams import ObjectWriter
 from infrastructure.storage.s3.attributes import Attributes
+from infrastructure.storage.s3.signing import UNSIGNED
 
 if TYPE_CHECKING:
     from infrastructure.storage.s3.engine import S3Engine
@@ -27,19 +29,60 @@ TEMPORARY = "temp/"
 class FileContent:
     """A local file's bytes, read twice: once for the hash that has to be sent ahead, and once to be sent.
 
+    Args:
+        signed_part_bytes: the size of the parts whose own hashes are needed as well, or None where none are. They are
+            computed beside the other, on another core.
+
     Attributes:
         sha256: hex digits.
     """
 
-    def __init__(self, source: LocalSource) -> None:
+    def __init__(self, source: LocalSource, signed_part_bytes: int | None = None) -> None:
         self._source = source
+        self._part_bytes = signed_part_bytes
+        self._part_hashes: list[str] = []
         self.size = source.size
-        digest, taken = hashlib.sha256(usedforsecurity=False), 0
-        for piece in self._read(CHUNK_BYTES):
-            digest.update(piece)
-            taken += len(piece)
+        whole, taken = hashlib.sha256(usedforsecurity=False), 0
+        with ThreadPoolExecutor(1, thread_name_prefix="lading-s3") as beside:
+            for start in range(0, self.size, signed_part_bytes or self.size):
+                part = hashlib.sha256(usedforsecurity=False)
+                stop = min(start + (signed_part_bytes or self.size), self.size)
+                while taken < stop and (piece := source.read_at(taken, min(CHUNK_BYTES, stop - taken))):
+                    hashed = beside.submit(part.update, piece) if signed_part_bytes else None
+                    whole.update(piece)
+                    taken += len(piece)
+                    if hashed:
+                        hashed.result()
+                self._part_hashes.append(part.hexdigest())
         source.check_unchanged(taken)
-        self.sha256 = digest.hexdigest()
+        self.sha256 = whole.hexdigest()
+
+    def parts(self, size: int) -> Iterator[tuple[bytes, str]]:
+        """The bytes once more, in parts of `size`, each with the hash to sign it with, or `UNSIGNED`.
+
+        Raises:
+            LocalFileError: as `pieces`. What was signed with a hash of before is checked by the store as well.
+        """
+        if size != self._part_bytes:
+            for piece in self.pieces(size):
+                yield piece, UNSIGNED
+            return
+        taken = 0
+        for piece, sha256 in zip(self._read(size), self._part_hashes, strict=False):
+            taken += len(piece)
+            if taken >= self.size:
+                self._source.check_unchanged(taken)
+            yield piece, sha256
+        self._source.check_unchanged(taken)
+
+    def check_unchanged(self) -> None:
+        """Read it all once more.
+
+        Raises:
+            LocalFileError: the bytes are not those of the first time.
+        """
+        for _ in self.pieces(CHUNK_BYTES):
+            pass
 
     def pieces(self, size: int) -> Iterator[bytes]:
         """The bytes once more, in pieces of `size` but the last; that one only if all are still those hashed before.
@@ -116,7 +159,9 @@ class S3Writer(ObjectWriter):
             try:
                 self._file.flush()
                 with LocalSource(self._file.name) as source:
-                    return self._engine.put_file(self._key, FileContent(source), attributes, self._condition)
+                    return self._engine.put_file(
+                        self._key, self._engine.content_of(source), attributes, self._condition
+                    )
             finally:
                 self._file.close()
         if self._upload is not None:

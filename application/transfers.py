@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from urllib.parse import unquote, urlsplit
 
 from application.interruption import Interruption
 from application.local_tree import LocalFile, local_path_of, scan
 from application.worker_processes import Outcome, WorkerDied, in_processes, worth_processes
-from application.worker_threads import DOWNLOADING_THREADS, UPLOADING_THREADS, in_threads
+from application.worker_threads import in_threads
 from domain.errors import (
     AccessDenied,
     BucketNotFound,
@@ -282,6 +282,19 @@ def apply(
         else:
             provider.download(action.key, action.path, progress=progress)
 
+    def move_many(
+        actions: Iterable[TransferAction],
+    ) -> Iterator[tuple[TransferAction, StorageError | None]]:
+        moving = (
+            provider.upload_many(actions, metadata, content_type=content_type)
+            if plan.direction is Direction.UPLOAD
+            else provider.download_many(actions)
+        )
+        for action, error in moving:
+            yield action, error
+            if error is None:
+                progress(action.size)
+
     report = TransferReport()
 
     def done(outcome: Outcome) -> bool:
@@ -307,9 +320,8 @@ def apply(
         else:
             with interruption:
                 if provider.capabilities.remote and len(plan.actions) > 1:
-                    up = plan.direction is Direction.UPLOAD
-                    threads = UPLOADING_THREADS if up else DOWNLOADING_THREADS
-                    in_threads(plan.actions, move, done, interruption, threads=threads)
+                    many = move_many if condition is None else None
+                    in_threads(plan.actions, move, done, interruption, move_many=many)
                 else:
                     _one_by_one(plan.actions, move, done, interruption)
     except KeyboardInterrupt:

@@ -18,6 +18,7 @@ from typing import Any, Self
 
 from domain.errors import BucketNotFound, ObjectNotFound, StorageError, StoreUnavailable
 from domain.local_files import CHUNK_BYTES, LocalSource, ReplacementFile
+from domain.many_files import ManyFiles
 from domain.media_types import content_type_of_upload
 from domain.objects import (
     ByteRange,
@@ -43,7 +44,7 @@ __all__ = [
 ]
 
 
-class IStorageProvider(WriteChecks):
+class IStorageProvider(ManyFiles, WriteChecks):
     """One bucket of one store.
 
     Promises that hold for every method:

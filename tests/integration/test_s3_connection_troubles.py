@@ -33,7 +33,7 @@ from raw_server import (
     whole,
 )
 
-from infrastructure.storage.s3.connections import Connections, Pieces
+from infrastructure.storage.s3.connections import Connections, Pieces, Request
 from infrastructure.storage.s3.dialect import MIB
 
 __all__ = ["no_proxies"]
@@ -165,7 +165,7 @@ def test_a_proxy_is_asked(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("NO_PROXY", "127.0.0.1,other.invalid" if given == "HTTP_PROXY" else "*")
         target = replace(TARGET, endpoint_url="http://store.invalid:9000")
         connections = Connections(target if given == "HTTP_PROXY" else replace(target, proxy_url=proxy.url))
-        assert connections.send("GET", target.endpoint_url + ODD, {"x-a": "b"}).data == b"fine"
+        assert connections.send(Request("GET", target.endpoint_url + ODD, {"x-a": "b"})).data == b"fine"
         connections.close()
     assert proxy.got[0][:2] == ("GET", f"http://store.invalid:9000{ODD}")
     names = {"Host": "store.invalid:9000", "User-Agent": "lading", "x-a": "b"}
@@ -196,7 +196,7 @@ def test_nothing_else_of_the_environment_counts(monkeypatch: pytest.MonkeyPatch,
 
 BEGIN = """
 import os, pickle, signal, sys, time
-from infrastructure.storage.s3.connections import Connections, Pieces
+from infrastructure.storage.s3.connections import Connections, Pieces, Request
 target = pickle.loads(bytes.fromhex(sys.argv[1]))
 url = target.endpoint_url
 connections = Connections(target)
@@ -204,15 +204,15 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 """
 
 FORK = """
-assert connections.send("GET", url + "/first", {}).data == b"/first"
+assert connections.send(Request("GET", url + "/first", {})).data == b"/first"
 for turn in range(3):
     pid = os.fork()
     if not pid:
-        good = all(connections.send("GET", url + f"/child{i}", {}).data == b"/child%d" % i for i in range(2))
+        good = all(connections.send(Request("GET", url + f"/child{i}", {})).data == b"/child%d" % i for i in range(2))
         connections.close()
         os._exit(0 if good else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
-    assert connections.send("GET", url + "/parent", {}).data == b"/parent"
+    assert connections.send(Request("GET", url + "/parent", {})).data == b"/parent"
 """
 
 INTERRUPTED = """
@@ -224,7 +224,7 @@ for turn in range(48):
     begun = time.monotonic()
     try:
         timer.start()
-        connections.send(method, url + "/" + kind, {}, body, sink=len)
+        connections.send(Request(method, url + "/" + kind, {}, body, sink=len))
     except KeyboardInterrupt:
         assert time.monotonic() - begun < 5
         timer.join()

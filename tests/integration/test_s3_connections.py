@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -15,6 +16,7 @@ from raw_server import (
     METHODS,
     ODD,
     OK,
+    Got,
     Script,
     arrived,
     in_full,
@@ -23,7 +25,7 @@ from raw_server import (
     whole,
 )
 
-from infrastructure.storage.s3.connections import ConnectionTrouble, Pieces
+from infrastructure.storage.s3.connections import ConnectionTrouble, Pieces, Reply, Request
 from infrastructure.storage.s3.dialect import MIB
 
 __all__ = ["no_proxies"]
@@ -186,3 +188,67 @@ def test_what_callbacks_raise_comes_out(error: BaseException, capfd: pytest.Capt
             assert server.send("PUT", "/", b"abc").data == b"fine"
     assert [got.body for got in server.got] == [b"", b"abc", b"", b"abc", b"abc"]
     assert isinstance(error.__cause__, KeyError)
+
+
+# -- many at a time
+
+
+@settings(max_examples=25)
+@given(
+    st.lists(st.tuples(st.sampled_from(METHODS), BODIES, st.sampled_from([200, 404, 503])), max_size=30),
+    st.integers(1, 8),
+)
+def test_many_requests_get_their_own_answers(requests: list[tuple[str, bytes | None, int]], width: int) -> None:
+    def answer(got: Got, _: object) -> bytes:
+        status, number = got.path.strip("/").split("/")
+        return whole(number.encode(), int(status))[: -len(number) if got.method == "HEAD" else None]
+
+    with Script(answer) as server:
+        sent = [
+            (
+                number,
+                Request(method, f"{server.url}/{status}/{number}", {}, body if method in {"PUT", "POST"} else None),
+            )
+            for number, (method, body, status) in enumerate(requests)
+        ]
+        got = dict(server.connections.send_many(iter(sent), width))
+    assert got.keys() == dict(sent).keys()
+    for number, (method, _, status) in enumerate(requests):
+        reply = got[number]
+        assert isinstance(reply, Reply)
+        assert (reply.status, reply.data) == (status, b"" if method == "HEAD" else b"%d" % number)
+    bodies = {int(request.path.rpartition("/")[2]): request.body for request in server.got}
+    assert bodies == {number: request.body or b"" for number, request in sent}
+    assert len(server.sockets) <= width
+
+
+def test_many_requests_are_under_way_at_once_and_no_more_than_asked_for() -> None:
+    together = threading.Barrier(4)
+
+    def answer(got: Got, _: object) -> bytes:
+        together.wait(10)
+        return whole(b"fine")
+
+    with Script(answer) as server:
+        sent = ((number, Request("GET", server.url, {})) for number in range(12))
+        assert len(list(server.connections.send_many(sent, 4))) == 12
+    assert len(server.sockets) == 4
+
+
+def test_the_trouble_of_one_is_its_own() -> None:
+    with Script(lambda got, line: whole(b"fine") if got.path != "/3" else says(CUT, EOFError)(got, line)) as server:
+        sent = [(number, Request("GET", f"{server.url}/{number}", {})) for number in range(8)]
+        got = dict(server.connections.send_many(sent, 3))
+        assert isinstance(got.pop(3), ConnectionTrouble)
+        assert [reply.data for reply in got.values() if isinstance(reply, Reply)] == [b"fine"] * 7
+
+
+def test_leaving_early_breaks_off_what_is_under_way() -> None:
+    with Script(lambda got, line: whole(b"fine") if got.path == "/0" else server.stall()) as server:
+        sent = [(number, Request("GET", f"{server.url}/{number}", {})) for number in range(8)]
+        answers = server.connections.send_many(iter(sent), 4)
+        assert next(answers)[0] == 0
+        answers.close()  # type: ignore[attr-defined]
+        server.answer = FINE
+        assert server.send().data == b"fine"
+    assert len(server.got) < 8

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Self
 import pytest
 
 from domain.objects import Capabilities
-from infrastructure.storage.s3.connections import Connections, ConnectionTrouble, Pieces, Reply
+from infrastructure.storage.s3.connections import Connections, ConnectionTrouble, Pieces, Reply, Request
 from infrastructure.storage.s3.credentials import GivenCredentials, KeyPair
 from infrastructure.storage.s3.dialect import Dialect, Target
 
@@ -69,7 +69,7 @@ class Script(ThreadingTCPServer):
         self._thread = threading.Thread(target=self.serve_forever, args=(0.01,))
 
     def send(self, method: str = "GET", path: str = "/k", body: bytes | Pieces | None = None, **more: Any) -> Reply:
-        return self.connections.send(method, self.url + path, more.pop("headers", {}), body, **more)
+        return self.connections.send(Request(method, self.url + path, more.pop("headers", {}), body, **more))
 
     def stall(self, *_: object) -> bytes:
         """Nothing more comes until the test is over."""

@@ -28,7 +28,7 @@ from domain.errors import (
 from domain.objects import Capabilities
 from infrastructure.storage.s3.credentials import GivenCredentials, KeyPair
 from infrastructure.storage.s3.dialect import Dialect, Target
-from infrastructure.storage.s3.errors import of_botocore, of_curl, of_reply
+from infrastructure.storage.s3.errors import BytesDamaged, of_botocore, of_curl, of_reply
 
 SECRET, TOKEN, PROXY = "wJalrXUtnFEMI/K7MDENG", "FwoGZXIvYXdzE-token", "http://me:pr0xy-word@proxy:3128"
 HTTP = Target(
@@ -86,8 +86,8 @@ REPLIES: list[tuple[int, str, type[StorageError], str]] = [
     (409, "ConditionalRequestConflict", StoreUnavailable, "try again"),
     (409, "OperationAborted", StoreUnavailable, "try again"),
     (416, "InvalidRange", RangeNotSatisfiable, "past the end"),
-    (400, "BadDigest", StoreUnavailable, "damaged"),
-    (400, "XAmzContentSHA256Mismatch", StoreUnavailable, "damaged"),
+    (400, "BadDigest", BytesDamaged, "damaged"),
+    (400, "XAmzContentSHA256Mismatch", BytesDamaged, "damaged"),
     (400, "IncompleteBody", StoreUnavailable, "damaged"),
     (400, "RequestTimeout", StoreUnavailable, "try again"),
     (403, "QuotaExceeded", InsufficientStorage, "free some space"),
@@ -124,7 +124,7 @@ BARE: list[tuple[int, type[StorageError]]] = [
     (504, StoreUnavailable),
     (507, InsufficientStorage),
 ]
-RETRYABLE = {StoreUnavailable, TooManyRequests}
+RETRYABLE = {BytesDamaged, StoreUnavailable, TooManyRequests}
 
 
 def check(error: StorageError, kind: type[StorageError], word: str) -> None:

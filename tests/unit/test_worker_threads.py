@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import pytest
 from application.transfers import apply, plan_download, plan_upload
 from application.worker_processes import Outcome
 from application.worker_threads import in_threads
-from domain.errors import AccessDenied, ContentCorrupted, LocalFileError
+from domain.errors import AccessDenied, ContentCorrupted, LocalFileError, StorageError
 from domain.storage import ObjectInfo
 from domain.transfer import TransferAction
 from infrastructure.storage.providers import MemoryProvider
@@ -46,12 +46,13 @@ class Run:
         self.stopping = threading.Event()
         self._arguments = (actions, move, self.done)
         self._threads = threads
+        self.move_many: Any = None
 
     def __call__(self) -> None:
         before = threading.active_count()
         try:
             interruption: Any = self.interruption
-            in_threads(*self._arguments, interruption, threads=self._threads)
+            in_threads(*self._arguments, interruption, move_many=self.move_many, threads=self._threads)
         finally:
             assert threading.active_count() == before, "no thread is left"
 
@@ -71,8 +72,8 @@ class Run:
         return {action.key: error.message for outcome in self.outcomes for action, error in outcome.failures}
 
 
-def actions(count: int, size: int = 1) -> list[TransferAction]:
-    return [TransferAction(f"/f{number}", f"k{number}", size, "asked for") for number in range(count)]
+def actions(count: int, size: int = 1, first: int = 0) -> list[TransferAction]:
+    return [TransferAction(f"/f{number}", f"k{number}", size, "asked for") for number in range(first, first + count)]
 
 
 @pytest.mark.parametrize("count", [0, 1, 7, 8, 9, 64, 65, 2000])
@@ -325,3 +326,37 @@ def test_one_file_alone_is_moved_in_the_callers_thread(tmp_path: Path) -> None:
     provider = Remote()
     apply(provider, plan_upload(provider, str(files(tmp_path / "in", 1)), ""))
     assert provider.threads == {threading.current_thread().name}
+
+
+def test_small_files_go_many_at_a_time_and_others_one_by_one() -> None:
+    alone: list[str] = []
+    together: list[str] = []
+
+    def move_many(files: Iterable[TransferAction]) -> Iterator[tuple[TransferAction, StorageError | None]]:
+        for file in files:
+            together.append(file.key)
+            yield file, AccessDenied(f"no {file.key}") if file.key == "k3" else None
+
+    run = Run([*actions(5), *actions(3, size=2 << 20, first=5)], lambda action: alone.append(action.key))
+    run.move_many = move_many
+    run()
+    assert sorted(together) == ["k0", "k1", "k2", "k3", "k4"]
+    assert sorted(alone) == ["k5", "k6", "k7"]
+    assert sorted(run.finished) == [f"k{number}" for number in range(8)]
+    assert run.failed == {"k3": "no k3"}
+
+
+def test_a_no_from_the_caller_ends_many_as_well() -> None:
+    moved: list[str] = []
+
+    def move_many(files: Iterable[TransferAction]) -> Iterator[tuple[TransferAction, StorageError | None]]:
+        for file in files:
+            moved.append(file.key)
+            run.stopping.wait(PATIENCE)
+            yield file, AccessDenied("no")
+
+    run = Run(actions(1000), lambda action: None, go_on=False)
+    run.move_many = move_many
+    run()
+    assert len(moved) < 20
+    assert sorted(run.finished) == sorted(moved)

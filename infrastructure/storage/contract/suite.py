@@ -13,6 +13,7 @@ from infrastructure.storage.contract.files import Downloading, Uploading
 from infrastructure.storage.contract.keys import Keys
 from infrastructure.storage.contract.life import Life
 from infrastructure.storage.contract.listing import Listing
+from infrastructure.storage.contract.many import ManyFiles
 from infrastructure.storage.contract.metadata import Metadata
 from infrastructure.storage.contract.model import Model
 from infrastructure.storage.contract.reading import Reading
@@ -35,6 +36,7 @@ class StorageProviderContract(
     Conditions,
     Copying,
     Deleting,
+    ManyFiles,
     Concurrency,
     Model,
 ):

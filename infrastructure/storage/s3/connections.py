@@ -18,9 +18,9 @@ from __future__ import annotations
 import math
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 from urllib.request import getproxies_environment, proxy_bypass_environment  # type: ignore[attr-defined]
 
@@ -33,8 +33,11 @@ from infrastructure.storage.s3.dialect import Target
 _ERROR_BYTES = 1 << 16
 """How much is read of an answer that is no success."""
 
-_RECEIVE_BYTES = 1 << 18
-_SEND_BYTES = 1 << 18
+_BUFFER_BYTES = 1 << 14
+_LARGE_BUFFER_BYTES = 1 << 19
+"""Of what is large; for what is small a large one takes longer to be had than to be filled."""
+
+_SELECT_SECONDS = 0.1
 
 
 class Reply(NamedTuple):
@@ -86,6 +89,25 @@ Sink = Callable[[bytes], object]
 """Takes the bytes of a success as they come, instead of a `Reply` that holds them."""
 
 
+class Request(NamedTuple):
+    """A request as it is sent.
+
+    Attributes:
+        limit: bytes of the body after which no more is read; the reply has those.
+        sink: gets the body where the status is below 300; what it raises is raised where the request was sent.
+    """
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes | Pieces | None = None
+    limit: int | None = None
+    sink: Sink | None = None
+
+
+Tag = TypeVar("Tag")
+
+
 class Connections:
     """Connections to the host of one bucket, kept open and used again. Thread-safe.
 
@@ -98,21 +120,8 @@ class Connections:
         self._pid = os.getpid()
         self._options = _options(target)
 
-    def send(
-        self,
-        method: str,
-        url: str,
-        headers: Mapping[str, str],
-        body: bytes | Pieces | None = None,
-        *,
-        limit: int | None = None,
-        sink: Sink | None = None,
-    ) -> Reply:
+    def send(self, request: Request) -> Reply:
         """Send one request; the answer, whatever its status.
-
-        Args:
-            limit: bytes of the body after which no more is read; the reply has those.
-            sink: gets the body where the status is below 300; what it raises is raised here.
 
         Raises:
             ConnectionTrouble: there was none, or it broke off.
@@ -123,13 +132,62 @@ class Connections:
             connection = self._idle.pop()
         except IndexError:
             connection = _Connection(self._options)
-        reply = connection.send(method, url, headers, body, limit, sink)
+        reply = connection.send(request)
         # Not after an exception: who knows in what state that left it.
         if len(self._idle) < self._target.connections:
             self._idle.append(connection)
         else:
             connection.close()
         return reply
+
+    def send_many(
+        self, requests: Iterable[tuple[Tag, Request]], width: int
+    ) -> Iterator[tuple[Tag, Reply | ConnectionTrouble]]:
+        """Send requests, `width` of them at a time, and give the answers as they come, each with its request's tag.
+
+        All in this thread: threads that wait for one answer each spend more on taking turns than on the requests. Leaving the
+        iteration early breaks off what is under way.
+
+        Args:
+            requests: taken one by one, as there is room; without `Pieces`.
+        """
+        multi = pycurl.CurlMulti()
+        idle: list[_Connection] = []
+        busy: dict[Any, tuple[Tag, _Connection]] = {}
+        waiting = iter(requests)
+        try:
+            while True:
+                while len(busy) < width and (following := next(waiting, None)) is not None:
+                    tag, request = following
+                    connection = idle.pop() if idle else _Connection(self._options)
+                    connection.begin(request, heed_signals=False)
+                    multi.add_handle(connection.curl)
+                    busy[connection.curl] = tag, connection
+                if not busy:
+                    return
+                while multi.perform()[0] == pycurl.E_CALL_MULTI_PERFORM:
+                    pass
+                _, good, bad = multi.info_read()
+                ended: list[tuple[Any, ConnectionTrouble | None]] = [(curl, None) for curl in good]
+                ended += [(curl, ConnectionTrouble(code, text)) for curl, code, text in bad]
+                for curl, trouble in ended:
+                    tag, connection = busy.pop(curl)
+                    multi.remove_handle(curl)
+                    try:
+                        outcome: Reply | ConnectionTrouble = connection.end(trouble)
+                    except ConnectionTrouble as broken:
+                        outcome = broken
+                    idle.append(connection)
+                    yield tag, outcome
+                if not ended:
+                    multi.select(_SELECT_SECONDS)
+        finally:
+            for curl, (_, connection) in busy.items():
+                multi.remove_handle(curl)
+                connection.close()
+            for connection in idle:
+                connection.close()
+            multi.close()
 
     def close(self) -> None:
         """Close what is idle; the next request connects anew."""
@@ -151,7 +209,7 @@ class _Connection:
     """A libcurl handle, which keeps its connection between requests."""
 
     def __init__(self, options: Mapping[int, Any]) -> None:
-        self._curl = curl = pycurl.Curl()
+        self.curl = curl = pycurl.Curl()
         for option, value in options.items():
             curl.setopt(option, value)
         self._lines: list[bytes] = []
@@ -166,18 +224,24 @@ class _Connection:
         self._raised: BaseException | None = None
 
     def close(self) -> None:
-        self._curl.close()
+        self.curl.close()
 
-    def send(
-        self,
-        method: str,
-        url: str,
-        headers: Mapping[str, str],
-        body: bytes | Pieces | None,
-        limit: int | None,
-        sink: Sink | None,
-    ) -> Reply:
-        curl = self._curl
+    def send(self, request: Request) -> Reply:
+        self.begin(request, heed_signals=threading.current_thread() is threading.main_thread())
+        trouble = None
+        try:
+            self.curl.perform()
+        except pycurl.error as error:
+            trouble = ConnectionTrouble(*error.args)
+        except BaseException:
+            self._let_go()
+            raise
+        return self.end(trouble)
+
+    def begin(self, request: Request, *, heed_signals: bool) -> None:
+        """Make the handle ready to send this request."""
+        method, url, headers, body, limit, sink = request
+        curl = self.curl
         self._lines.clear()
         self._parts.clear()
         self._raised, self._full = None, False
@@ -198,6 +262,9 @@ class _Connection:
             curl.setopt(pycurl.POSTFIELDS, body)
         elif method == "HEAD":
             curl.setopt(pycurl.NOBODY, 1)
+        large = isinstance(body, Pieces) or (body is not None and len(body) > _LARGE_BUFFER_BYTES)
+        curl.setopt(pycurl.UPLOAD_BUFFERSIZE, _LARGE_BUFFER_BYTES if large else _BUFFER_BYTES)
+        curl.setopt(pycurl.BUFFERSIZE, _LARGE_BUFFER_BYTES if sink else _BUFFER_BYTES)
         curl.setopt(pycurl.CUSTOMREQUEST, method)
         # Without a value: of those that libcurl adds by itself.
         lines = ["expect:", "accept:"] if "content-type" in headers else ["expect:", "accept:", "content-type:"]
@@ -205,26 +272,26 @@ class _Connection:
         lines += [f"{name}: {value}" if value else f"{name};" for name, value in headers.items()]
         curl.setopt(pycurl.HTTPHEADER, lines)
         # A signal is heeded in the main thread alone, and there only while Python runs now and then.
-        curl.setopt(pycurl.NOPROGRESS, threading.current_thread() is not threading.main_thread())
-        trouble: pycurl.error | None = None
-        try:
-            curl.perform()
-        except pycurl.error as error:
-            trouble = error
-        finally:
-            self._body = self._sink = None
-            if body is not None:
-                curl.setopt(pycurl.POSTFIELDS, b"")  # an idle connection holds no bodies
-            data = b"".join(self._parts)
-            self._parts.clear()
-        raised, self._raised = self._raised, None
+        curl.setopt(pycurl.NOPROGRESS, not heed_signals)
+
+    def end(self, trouble: ConnectionTrouble | None) -> Reply:
+        """What came of the request."""
+        data = b"".join(self._parts)
+        raised = self._raised
+        self._let_go()
         if raised is not None:
             raise raised
         if trouble and not (self._full or self._room == 0):
-            raise ConnectionTrouble(*trouble.args)
+            raise trouble
         if not self._lines or self._lines[-1].strip():  # libcurl takes such an answer for a whole one
             raise ConnectionTrouble(pycurl.E_GOT_NOTHING, "the answer ended within its headers")
-        return Reply(curl.getinfo(pycurl.RESPONSE_CODE), _parsed(self._lines), data)
+        return Reply(self.curl.getinfo(pycurl.RESPONSE_CODE), _parsed(self._lines), data)
+
+    def _let_go(self) -> None:
+        # An idle connection holds no bodies.
+        self._body = self._sink = self._raised = None
+        self._parts.clear()
+        self.curl.setopt(pycurl.POSTFIELDS, b"")
 
     def _take(self, data: bytes) -> int | None:
         try:
@@ -284,8 +351,6 @@ def _options(target: Target) -> dict[int, Any]:
         pycurl.TCP_KEEPALIVE: 1,
         pycurl.FOLLOWLOCATION: 0,
         pycurl.USERAGENT: "lading",
-        pycurl.BUFFERSIZE: _RECEIVE_BYTES,
-        pycurl.UPLOAD_BUFFERSIZE: _SEND_BYTES,
         pycurl.CONNECTTIMEOUT_MS: math.ceil(target.connect_timeout * 1000),
         # No byte for so long, either way; a transfer as a whole takes as long as it takes.
         pycurl.LOW_SPEED_LIMIT: 1,

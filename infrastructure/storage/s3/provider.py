@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from importlib.util import find_spec
 from os import PathLike
 from typing import Any
 
-from domain.errors import InvalidRequest, PreconditionFailed, RangeNotSatisfiable
+from domain.errors import InvalidRequest, PreconditionFailed, RangeNotSatisfiable, StorageError
 from domain.keys import check_bucket_name, check_content_type, check_key, check_prefix, shortened
 from domain.local_files import CHUNK_BYTES, LocalSource, ReplacementFile
+from domain.many_files import File
 from domain.media_types import content_type_of_upload, guess_content_type
 from domain.storage import (
     ByteRange,
@@ -29,6 +30,7 @@ from infrastructure.storage.provider_settings import EnvironmentNames, parse_set
 from infrastructure.storage.s3.attributes import Attributes
 from infrastructure.storage.s3.dialect import Dialect, Target
 from infrastructure.storage.s3.engine import SMALL_BYTES, S3Engine
+from infrastructure.storage.s3.many import download_small, upload_small
 from infrastructure.storage.s3.reading import FIRST_READ_BYTES, RangedSource, download, first_bytes
 from infrastructure.storage.s3.retries import RetryObserver
 from infrastructure.storage.s3.settings import S3Settings
@@ -252,6 +254,22 @@ class S3CompatibleProvider(IStorageProvider):
     ) -> ObjectInfo:
         sha256 = hashlib.sha256(data, usedforsecurity=False).hexdigest()
         return self._engine.put(key, data, Attributes(content_type, metadata, sha256), condition)
+
+    def upload_many(
+        self, files: Iterable[File], metadata: Mapping[str, str] | None = None, *, content_type: str | None = None
+    ) -> Iterator[tuple[File, StorageError | None]]:
+        def attributes(file: File, data: bytes) -> Attributes:
+            kind = content_type or content_type_of_upload(file.key, file.path) or guess_content_type(file.key)
+            kept = self.check_write(file.key, kind, metadata, None)
+            return Attributes(kind, kept, hashlib.sha256(data, usedforsecurity=False).hexdigest())
+
+        def one(file: File) -> ObjectInfo:
+            return self.upload(file.path, file.key, metadata, content_type=content_type)
+
+        return upload_small(self._engine.wire, files, attributes, one)
+
+    def download_many(self, files: Iterable[File]) -> Iterator[tuple[File, StorageError | None]]:
+        return download_small(self._engine.wire, files, lambda file: self.download(file.key, file.path))
 
     def copy(self, source: str, destination: str, *, condition: WriteCondition | None = None) -> ObjectInfo:
         check_key(destination, provider=self.name)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from urllib.parse import quote
 
-from domain.errors import UnsupportedOperation
+from domain.errors import StorageError, UnsupportedOperation
 from domain.storage import ObjectInfo, WriteCondition
 from infrastructure.storage.s3.attributes import META, WRITE_ID, Attributes, info_of_headers, plain_etag, written_etag
-from infrastructure.storage.s3.connections import Connections, ConnectionTrouble, Pieces, Reply, Sink
+from infrastructure.storage.s3.connections import Connections, ConnectionTrouble, Pieces, Reply, Request, Sink, Tag
 from infrastructure.storage.s3.dialect import Target
 from infrastructure.storage.s3.errors import no_store, of_curl, of_reply
 from infrastructure.storage.s3.signing import NOTHING, UNSIGNED, Signer, canonical_query
@@ -76,6 +77,46 @@ class Wire:
         self._check_etag(reply, doing)
         return plain_etag(reply.headers["etag"])
 
+    def put_many(self, objects: Iterable[tuple[Tag, str, bytes, Attributes]], width: int) -> Iterator[tuple[Tag, bool]]:
+        """Store objects, `width` at a time; whether each is stored. One that is not is to be stored by `put`, which tells why."""
+        unsigned: list[Tag] = []
+
+        def requests() -> Iterator[tuple[Tag, Request]]:
+            for tag, key, body, attributes in objects:
+                try:
+                    yield (
+                        tag,
+                        self._request("PUT", key, headers=attributes.headers(), body=body, sha256=attributes.sha256),
+                    )
+                except StorageError:
+                    unsigned.append(tag)
+
+        for tag, reply in self._connections.send_many(requests(), width):
+            yield tag, isinstance(reply, Reply) and reply.status == 200 and "etag" in reply.headers
+        yield from ((tag, False) for tag in unsigned)
+
+    def get_many(
+        self, keys: Iterable[tuple[Tag, str]], width: int, limit: int
+    ) -> Iterator[tuple[Tag, tuple[ObjectInfo, bytes] | None]]:
+        """Read whole objects of at most `limit` bytes, `width` at a time; None for one that is to be read by `get`."""
+        unsigned: list[Tag] = []
+
+        def requests() -> Iterator[tuple[tuple[Tag, str], Request]]:
+            for tag, key in keys:
+                try:
+                    yield (tag, key), self._request("GET", key, limit=limit)
+                except StorageError:
+                    unsigned.append(tag)
+
+        for (tag, key), reply in self._connections.send_many(requests(), width):
+            found = None
+            if isinstance(reply, Reply) and reply.status == 200:
+                with suppress(StorageError):
+                    info = self._info(key, reply, "")
+                    found = (info, reply.data) if len(reply.data) == info.size else None
+            yield tag, found
+        yield from ((tag, None) for tag in unsigned)
+
     def delete(self, key: str) -> None:
         """Delete the object; a missing one is no error."""
         doing = f"delete {self._target.place(key)}"
@@ -118,22 +159,9 @@ class Wire:
         Raises:
             StorageError: the answer is no success.
         """
-        path = _path(self._bucket, key)
-        asked = canonical_query(query) if query else ""
-        if body is None:
-            sha256 = NOTHING
-        elif sha256 is None:
-            sha256 = hashlib.sha256(body, usedforsecurity=False).hexdigest() if isinstance(body, bytes) else UNSIGNED
-        signed = self._signer.sign(method, self._host, path, asked, headers or {}, sha256)
+        request = self._request(method, key, query, headers, body, sha256)._replace(limit=limit, sink=sink)
         try:
-            reply = self._connections.send(
-                method,
-                f"{self._base}{path}?{asked}" if asked else self._base + path,
-                signed,
-                body,
-                limit=limit,
-                sink=sink,
-            )
+            reply = self._connections.send(request)
         except ConnectionTrouble as trouble:
             raise of_curl(self._target, trouble.code, trouble.text, doing, key=key or None) from trouble
         if reply.status >= 300:
@@ -146,6 +174,26 @@ class Wire:
                 region=reply.headers.get("x-amz-bucket-region"),
             )
         return reply
+
+    def _request(
+        self,
+        method: str,
+        key: str,
+        query: Iterable[tuple[str, str]] = (),
+        headers: Mapping[str, str] | None = None,
+        body: bytes | Pieces | None = None,
+        sha256: str | None = None,
+        limit: int | None = None,
+    ) -> Request:
+        """A signed request; as `send`."""
+        path = _path(self._bucket, key)
+        asked = canonical_query(query) if query else ""
+        if body is None:
+            sha256 = NOTHING
+        elif sha256 is None:
+            sha256 = hashlib.sha256(body, usedforsecurity=False).hexdigest() if isinstance(body, bytes) else UNSIGNED
+        signed = self._signer.sign(method, self._host, path, asked, headers or {}, sha256)
+        return Request(method, f"{self._base}{path}?{asked}" if asked else self._base + path, signed, body, limit)
 
     # -- addresses
 

@@ -1,0 +1,72 @@
+"""Many files moved by one call, so that a store behind a network can have several requests under way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Protocol, TypeVar
+
+from domain.errors import StorageError
+from domain.objects import ObjectInfo
+
+
+class FileOfObject(Protocol):
+    """A local file and the object that it becomes, or is made from."""
+
+    @property
+    def path(self) -> str: ...
+
+    @property
+    def key(self) -> str: ...
+
+    @property
+    def size(self) -> int:
+        """Bytes, as far as is known; only a hint."""
+
+
+File = TypeVar("File", bound=FileOfObject)
+
+
+class _Mover(Protocol):
+    def upload(
+        self,
+        local_path: str,
+        remote_path: str,
+        metadata: Mapping[str, str] | None = None,
+        *,
+        content_type: str | None = None,
+    ) -> ObjectInfo: ...
+
+    def download(self, remote_path: str, local_path: str) -> ObjectInfo: ...
+
+
+class ManyFiles:
+    """The part of the port that moves many files; by default one after the other."""
+
+    def upload_many(
+        self: _Mover,
+        files: Iterable[File],
+        metadata: Mapping[str, str] | None = None,
+        *,
+        content_type: str | None = None,
+    ) -> Iterator[tuple[File, StorageError | None]]:
+        """Store each file as `upload` does, and give it back with None, or with the error that kept it from being stored.
+
+        In any order. The next file is taken while others are under way; once there is none, these are brought to an end.
+        """
+        for file in files:
+            try:
+                self.upload(file.path, file.key, metadata, content_type=content_type)
+            except StorageError as error:
+                yield file, error
+            else:
+                yield file, None
+
+    def download_many(self: _Mover, files: Iterable[File]) -> Iterator[tuple[File, StorageError | None]]:
+        """Fetch each object as `download` does; else as `upload_many`."""
+        for file in files:
+            try:
+                self.download(file.key, file.path)
+            except StorageError as error:
+                yield file, error
+            else:
+                yield file, None

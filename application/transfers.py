@@ -31,6 +31,7 @@ from domain.errors import (
 )
 from domain.keys import check_key
 from domain.local_files import CHUNK_BYTES, LocalSource, local_error, printable_path, sweep_parts
+from domain.many_files import moves_many_at_once
 from domain.storage import IStorageProvider, ObjectInfo, WriteCondition
 from domain.transfer import Direction, TransferAction, TransferObserver, TransferPlan, TransferReport
 
@@ -320,7 +321,7 @@ def apply(
         else:
             with interruption:
                 if provider.capabilities.remote and len(plan.actions) > 1:
-                    many = move_many if condition is None else None
+                    many = move_many if condition is None and moves_many_at_once(provider) else None
                     in_threads(plan.actions, move, done, interruption, move_many=many)
                 else:
                     _one_by_one(plan.actions, move, done, interruption)

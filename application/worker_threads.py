@@ -13,10 +13,6 @@ from domain.errors import StorageError
 from domain.transfer import TransferAction
 
 _THREADS = 8
-_THREADS_OF_SMALL = 2
-"""Small files go by a provider's `upload_many` and `download_many`, which have several under way in each thread. Threads that
-wait for one answer each spend more on taking turns: 5,000 files of 4 KiB, server and client on the same two cores,
-took 4.8 s and 1.8 CPU s up by eight threads, and 3.6 s and 1.1 s by two."""
 
 _SMALL_BYTES = 1 << 20
 _LARGE_BYTES = 8 << 20
@@ -45,7 +41,7 @@ def in_threads(
     What has begun when it ends is brought to an end: a file is moved whole or not at all.
 
     Args:
-        move_many: moves small files, several at a time; without it they are moved one by one.
+        move_many: moves small files, many at a time in one thread; without it they are moved one by one, as others.
 
     Raises:
         KeyboardInterrupt: it was interrupted.
@@ -56,7 +52,7 @@ def in_threads(
     else:
         crew.start([action for action in actions if action.size > _SMALL_BYTES], threads)
         small = [action for action in actions if action.size <= _SMALL_BYTES]
-        crew.start(small, _THREADS_OF_SMALL, move_many)
+        crew.start(small, 1, move_many)
     try:
         going = True
         while going and (outcome := crew.next_outcome(interruption)):

@@ -70,3 +70,8 @@ class ManyFiles:
                 yield file, error
             else:
                 yield file, None
+
+
+def moves_many_at_once(provider: ManyFiles) -> bool:
+    """Whether this provider has several files under way in one thread; where not, several threads are worth their while."""
+    return type(provider).upload_many is not ManyFiles.upload_many

@@ -292,9 +292,9 @@ def apply(
             else provider.download_many(actions)
         )
         for action, error in moving:
+            if observer and error is None:
+                observer.moved(action.size)
             yield action, error
-            if error is None:
-                progress(action.size)
 
     report = TransferReport()
 

@@ -179,9 +179,9 @@ def test_a_journal_that_can_not_be_had_is_done_without(trouble: str, tmp_path: P
 @pytest.mark.parametrize(
     ("size", "part"),
     [
-        (0, 8 * MIB),
-        (80_000 * MIB, 8 * MIB),
-        (80_000 * MIB + 1, 9 * MIB),
+        (0, 16 * MIB),
+        (160_000 * MIB, 16 * MIB),
+        (160_000 * MIB + 1, 17 * MIB),
         (5 << 40, 525 * MIB),
     ],
 )

@@ -67,7 +67,7 @@ class Target:
     connections: int = 32
     attempts: int = 5
     multipart_threshold: int = 64 * MIB
-    part_bytes: int = 8 * MIB
+    part_bytes: int = 16 * MIB
 
     @property
     def secure(self) -> bool:

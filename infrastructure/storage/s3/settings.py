@@ -50,7 +50,7 @@ class S3Settings(ProviderSettings):
     max_attempts: int = Field(default=5, ge=1, le=100)
     max_pool_connections: int = Field(default=32, ge=1)
     multipart_threshold: int = Field(default=64 * MIB, ge=5 * MIB, le=5 * GIB)
-    multipart_chunksize: int = Field(default=8 * MIB, ge=5 * MIB, le=5 * GIB)
+    multipart_chunksize: int = Field(default=16 * MIB, ge=5 * MIB, le=5 * GIB)
     create_buckets: bool = False
     """Make the bucket where it is missing."""
     quoted_etags: bool | None = None

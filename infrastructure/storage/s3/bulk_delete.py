@@ -6,12 +6,11 @@ import base64
 import hashlib
 import re
 from collections.abc import Sequence
-from xml.etree.ElementTree import ParseError, fromstring
 from xml.sax.saxutils import escape
 
 from domain.errors import StorageError
 from infrastructure.storage.s3.dialect import Target
-from infrastructure.storage.s3.errors import no_store, of_code, of_reply
+from infrastructure.storage.s3.errors import document_of, of_code
 from infrastructure.storage.s3.wire import Wire
 
 MOST = 1000
@@ -43,14 +42,7 @@ def delete_objects(target: Target, wire: Wire, keys: Sequence[str]) -> list[Stor
         body=body,
         doing=doing,
     )
-    try:
-        root = fromstring(answer.data)  # noqa: S314 - the answer of the store that was asked
-    except ParseError:
-        raise no_store(target, doing) from None
-    if root.tag.rpartition("}")[2] == "Error":  # an answer that was begun as a success
-        raise of_reply(target, 500, answer.data.decode("utf-8", "replace"), doing)
-    if root.tag.rpartition("}")[2] != "DeleteResult":
-        raise no_store(target, doing)
+    root = document_of(target, answer.data, "DeleteResult", doing)
     failures = []
     for element in root:
         if element.tag.rpartition("}")[2] == "Error":

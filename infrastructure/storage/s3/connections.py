@@ -243,8 +243,7 @@ class _Connection:
         method, url, headers, body, limit, sink = request
         curl = self.curl
         self._lines.clear()
-        self._parts.clear()
-        self._raised, self._full = None, False
+        self._full = False
         self._room = -1 if limit is None else limit
         self._sink = sink
         curl.setopt(pycurl.URL, url)

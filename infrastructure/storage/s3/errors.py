@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Any
-from xml.etree.ElementTree import ParseError, fromstring
+from xml.etree.ElementTree import Element, ParseError, fromstring
 
 from domain.errors import (
     AccessDenied,
@@ -274,6 +274,27 @@ def _storage_error_within(error: BaseException | None) -> StorageError | None:
         seen.add(id(error))
         error = error.__cause__ or error.__context__
     return None
+
+
+def document_of(target: Target, answer: bytes, name: str, doing: str, *, key: str | None = None) -> Element:
+    """The XML document of a success.
+
+    Args:
+        name: of its outermost element.
+
+    Raises:
+        StorageError: it is an error after all, which a store may find when it has begun to answer, or nothing of an S3 service.
+    """
+    try:
+        root = fromstring(answer)  # noqa: S314 - the answer of the store that was asked
+    except ParseError:
+        raise no_store(target, doing) from None
+    found = root.tag.rpartition("}")[2]
+    if found == "Error":
+        raise of_reply(target, 500, answer.decode("utf-8", "replace"), doing, key=key)
+    if found != name:
+        raise no_store(target, doing)
+    return root
 
 
 def no_store(target: Target, doing: str) -> ConfigurationError:

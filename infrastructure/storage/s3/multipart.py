@@ -98,7 +98,6 @@ class Multipart:
 
     def send(self, upload: RunningUpload, number: int, piece: bytes, sha256: str | None) -> tuple[int, int, str]:
         """Send a part; its number, size and ETag."""
-
         etag = self._retries(lambda: self._uploads.send_part(upload.key, upload.upload_id, number, piece, sha256))
         return number, len(piece), etag
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from xml.etree.ElementTree import Element, ParseError, fromstring
+from xml.sax.saxutils import escape
 
 from domain.errors import ObjectNotFound
 from domain.storage import WriteCondition
 from infrastructure.storage.s3.attributes import Attributes
 from infrastructure.storage.s3.dialect import Target
-from infrastructure.storage.s3.errors import no_store, of_reply
+from infrastructure.storage.s3.errors import document_of, no_store
 from infrastructure.storage.s3.wire import Wire
 
 
@@ -27,7 +27,9 @@ class Uploads:
         reply = self._wire.send(
             "POST", key, query=[("uploads", "")], headers=attributes.headers(), body=b"", doing=doing
         )
-        upload_id = self._root(reply.data, "InitiateMultipartUploadResult", doing, key).findtext("{*}UploadId")
+        upload_id = document_of(self._target, reply.data, "InitiateMultipartUploadResult", doing, key=key).findtext(
+            "{*}UploadId"
+        )
         if not upload_id:
             raise no_store(self._target, doing)
         return upload_id
@@ -55,7 +57,7 @@ class Uploads:
         """
         doing = f"complete the multipart upload of {self._target.place(key)}"
         listed = "".join(
-            f"<Part><PartNumber>{number}</PartNumber><ETag>{_escaped(etag)}</ETag></Part>" for number, etag in parts
+            f"<Part><PartNumber>{number}</PartNumber><ETag>{escape(etag)}</ETag></Part>" for number, etag in parts
         )
         body = (
             '<CompleteMultipartUpload xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
@@ -67,26 +69,10 @@ class Uploads:
         reply = self._wire.send(
             "POST", key, query=[("uploadId", upload_id)], headers=headers, body=body.encode(), doing=doing
         )
-        self._root(reply.data, "CompleteMultipartUploadResult", doing, key)
+        document_of(self._target, reply.data, "CompleteMultipartUploadResult", doing, key=key)
 
     def abort(self, key: str, upload_id: str) -> None:
         """Give up an upload and free its parts; one that is gone is no error."""
         doing = f"abort the multipart upload of {self._target.place(key)}"
         with suppress(ObjectNotFound):  # NoSuchUpload
             self._wire.send("DELETE", key, query=[("uploadId", upload_id)], doing=doing)
-
-    def _root(self, document: bytes, name: str, doing: str, key: str) -> Element:
-        try:
-            root = fromstring(document)  # noqa: S314 - the answer of the store that was asked
-        except ParseError:
-            raise no_store(self._target, doing) from None
-        found = root.tag.rpartition("}")[2]
-        if found == "Error":  # an answer that was begun as a success
-            raise of_reply(self._target, 500, document.decode("utf-8", "replace"), doing, key=key)
-        if found != name:
-            raise no_store(self._target, doing)
-        return root
-
-
-def _escaped(etag: str) -> str:
-    return etag.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

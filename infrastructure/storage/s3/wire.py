@@ -104,7 +104,7 @@ class Wire:
         def requests() -> Iterator[tuple[tuple[Tag, str], Request]]:
             for tag, key in keys:
                 try:
-                    yield (tag, key), self._request("GET", key, limit=limit)
+                    yield (tag, key), self._request("GET", key)._replace(limit=limit)
                 except StorageError:
                     unsigned.append(tag)
 
@@ -154,7 +154,7 @@ class Wire:
         Args:
             key: the object; empty for the bucket itself.
             sha256: of the body, in hex, or `UNSIGNED`; computed where it is not given.
-            limit, sink: as `Connections.send`.
+            limit, sink: as `Request`.
 
         Raises:
             StorageError: the answer is no success.
@@ -183,7 +183,6 @@ class Wire:
         headers: Mapping[str, str] | None = None,
         body: bytes | Pieces | None = None,
         sha256: str | None = None,
-        limit: int | None = None,
     ) -> Request:
         """A signed request; as `send`."""
         path = _path(self._bucket, key)
@@ -193,7 +192,7 @@ class Wire:
         elif sha256 is None:
             sha256 = hashlib.sha256(body, usedforsecurity=False).hexdigest() if isinstance(body, bytes) else UNSIGNED
         signed = self._signer.sign(method, self._host, path, asked, headers or {}, sha256)
-        return Request(method, f"{self._base}{path}?{asked}" if asked else self._base + path, signed, body, limit)
+        return Request(method, f"{self._base}{path}?{asked}" if asked else self._base + path, signed, body)
 
     # -- addresses
 

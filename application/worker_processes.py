@@ -31,16 +31,24 @@ _WORTH_IT = 1000
 _SMALL = 1 << 20
 
 
-class Outcome(NamedTuple):
-    """What became of one slice.
+class Stored(NamedTuple):
+    """What a file was moved to or from, as both were then.
 
     Attributes:
-        finished: the actions tried.
-        failures: those of them that failed.
+        etag: of the object.
+        sha256: of both; empty where it is not known.
+        state: of the file; empty where nobody wants to know.
     """
 
-    finished: Sequence[TransferAction]
-    failures: Sequence[tuple[TransferAction, StorageError]]
+    etag: str
+    sha256: str
+    state: str = ""
+
+
+class Outcome(NamedTuple):
+    """What became of one slice: the actions tried, each with the object, or with what kept it from being moved."""
+
+    results: Sequence[tuple[TransferAction, Stored | StorageError]]
 
 
 class WorkerDied(Exception):
@@ -60,7 +68,7 @@ def worth_processes(actions: Sequence[TransferAction]) -> int:
 def in_processes(
     actions: Sequence[TransferAction],
     processes: int,
-    move: Callable[[TransferAction], None],
+    move: Callable[[TransferAction], Stored],
     close: Callable[[], None],
     done: Callable[[Outcome], bool],
 ) -> None:
@@ -90,9 +98,9 @@ def in_processes(
         heard = _receive(answers)
         if heard is None:
             return False
-        start, count, failures, trace = heard
-        told += count
-        if not done(Outcome(actions[start : start + count], failures)):
+        start, results, trace = heard
+        told += len(results)
+        if not done(Outcome(list(zip(actions[start : start + len(results)], results, strict=True)))):
             asked_to_stop = True
             _interrupt(pids.values())
         if trace:
@@ -144,7 +152,7 @@ def _work(
     size: int,
     tickets: int,
     speak: int,
-    move: Callable[[TransferAction], None],
+    move: Callable[[TransferAction], Stored],
     close: Callable[[], None],
 ) -> NoReturn:
     """The life of one process."""
@@ -163,19 +171,18 @@ def _work(
         start, trace = 0, ""
         while not stopped and not trace and os.getppid() == parent and (ticket := os.read(tickets, _TICKET.size)):
             (start,) = _TICKET.unpack(ticket)
-            count, failures = 0, []
+            results: list[Stored | StorageError] = []
             try:
                 for action in actions[start : start + size]:
                     if stopped:
                         break
                     try:
-                        move(action)
+                        results.append(move(action))
                     except StorageError as error:
-                        failures.append((action, error))
-                    count += 1
+                        results.append(error)
             except Exception:
                 trace = traceback.format_exc()
-            message = pickle.dumps((start, count, failures, trace))
+            message = pickle.dumps((start, results, trace))
             _write(speak, _LENGTH.pack(len(message)) + message)
         close()
     except BaseException:
@@ -196,7 +203,7 @@ def _write(pipe: int, message: bytes) -> None:
         view = view[os.write(pipe, view) :]
 
 
-def _receive(pipe: int) -> tuple[int, int, list[tuple[TransferAction, StorageError]], str] | None:
+def _receive(pipe: int) -> tuple[int, list[Stored | StorageError], str] | None:
     """The next answer of a process; None at its end."""
     head = _read(pipe, _LENGTH.size)
     if len(head) < _LENGTH.size:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from queue import Empty, SimpleQueue
 
 from application.interruption import Interruption
-from application.worker_processes import Outcome
+from application.worker_processes import Outcome, Stored
 from domain.errors import StorageError
 from domain.transfer import TransferAction
 
@@ -24,12 +24,12 @@ _TOLD_EVERY = 0.05
 _LOOK_EVERY = 0.1
 
 
-MoveMany = Callable[[Iterable[TransferAction]], Iterator[tuple[TransferAction, StorageError | None]]]
+MoveMany = Callable[[Iterable[TransferAction]], Iterator[tuple[TransferAction, Stored | StorageError]]]
 
 
 def in_threads(
     actions: Sequence[TransferAction],
-    move: Callable[[TransferAction], None],
+    move: Callable[[TransferAction], Stored],
     done: Callable[[Outcome], bool],
     interruption: Interruption,
     *,
@@ -48,11 +48,12 @@ def in_threads(
     """
     crew = _Crew(move)
     if move_many is None:
-        crew.start(actions, threads)
+        crew.start(actions, min(threads, len(actions)))
     else:
-        crew.start([action for action in actions if action.size > _SMALL_BYTES], threads)
-        small = [action for action in actions if action.size <= _SMALL_BYTES]
-        crew.start(small, 1, move_many)
+        small = sum(action.size <= _SMALL_BYTES for action in actions)
+        larger = (action for action in actions if action.size > _SMALL_BYTES)
+        crew.start(larger, min(threads, len(actions) - small))
+        crew.start((action for action in actions if action.size <= _SMALL_BYTES), min(1, small), move_many)
     try:
         going = True
         while going and (outcome := crew.next_outcome(interruption)):
@@ -67,10 +68,25 @@ def in_threads(
         raise crew.broken
 
 
+class _Shared:
+    """An iterator that several threads take from, which a generator does not allow."""
+
+    def __init__(self, actions: Iterable[TransferAction]) -> None:
+        self._actions = iter(actions)
+        self._lock = threading.Lock()
+
+    def __iter__(self) -> Iterator[TransferAction]:
+        return self
+
+    def __next__(self) -> TransferAction:
+        with self._lock:
+            return next(self._actions)
+
+
 class _Crew:
     """The threads, what they have still to do, and what they have done."""
 
-    def __init__(self, move: Callable[[TransferAction], None]) -> None:
+    def __init__(self, move: Callable[[TransferAction], Stored]) -> None:
         self._move = move
         self._outcomes: SimpleQueue[Outcome | None] = SimpleQueue()
         self._stopped = threading.Event()
@@ -80,10 +96,10 @@ class _Crew:
         self.interrupted = False
         self.broken: BaseException | None = None
 
-    def start(self, actions: Sequence[TransferAction], threads: int, move_many: MoveMany | None = None) -> None:
-        """Have so many threads, or fewer, move these."""
-        left = iter(actions)  # `next` on it is one step for all threads
-        for number in range(min(threads, len(actions))):
+    def start(self, actions: Iterable[TransferAction], threads: int, move_many: MoveMany | None = None) -> None:
+        """Have so many threads move these."""
+        left = _Shared(actions)
+        for number in range(threads):
             # Daemons: a second interrupt ends the program also where a store does not answer.
             thread = threading.Thread(
                 target=self._work, args=(left, move_many or self._one_by_one), name=f"lading-{number}", daemon=True
@@ -120,26 +136,27 @@ class _Crew:
                 return outcome
 
     def _work(self, actions: Iterator[TransferAction], move_many: MoveMany) -> None:
-        finished: list[TransferAction] = []
-        failures: list[tuple[TransferAction, StorageError]] = []
+        results: list[tuple[TransferAction, Stored | StorageError]] = []
         told = time.monotonic()
         try:
-            for action, error in move_many(self._until_stopped(actions)):
-                finished.append(action)
-                if error:
-                    failures.append((action, error))
+            for action, result in move_many(self._until_stopped(actions)):
+                results.append((action, result))
                 # Telling wakes another thread: not for every small file.
-                if failures or len(finished) >= _TOLD_TOGETHER or time.monotonic() - told > _TOLD_EVERY:
-                    self._outcomes.put(Outcome(finished, failures))
-                    finished, failures, told = [], [], time.monotonic()
+                if (
+                    isinstance(result, StorageError)
+                    or len(results) >= _TOLD_TOGETHER
+                    or time.monotonic() - told > _TOLD_EVERY
+                ):
+                    self._outcomes.put(Outcome(results))
+                    results, told = [], time.monotonic()
         except KeyboardInterrupt:
             self.interrupted = True
             self._stopped.set()
         except BaseException as error:
             self.broken = error
             self._stopped.set()
-        if finished:
-            self._outcomes.put(Outcome(finished, failures))
+        if results:
+            self._outcomes.put(Outcome(results))
         self._outcomes.put(None)
 
     def _until_stopped(self, actions: Iterator[TransferAction]) -> Iterator[TransferAction]:
@@ -148,17 +165,17 @@ class _Crew:
                 return
             yield action
 
-    def _one_by_one(self, actions: Iterable[TransferAction]) -> Iterator[tuple[TransferAction, StorageError | None]]:
+    def _one_by_one(self, actions: Iterable[TransferAction]) -> Iterator[tuple[TransferAction, Stored | StorageError]]:
         for action in actions:
             try:
                 if action.size > _LARGE_BYTES:
                     with self._large:
                         if self._stopped.is_set():  # while this one waited for its turn
                             return
-                        self._move(action)
+                        info = self._move(action)
                 else:
-                    self._move(action)
+                    info = self._move(action)
             except StorageError as error:
                 yield action, error
             else:
-                yield action, None
+                yield action, info

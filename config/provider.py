@@ -8,11 +8,14 @@ here, and the container's `storage_provider` is this same function.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 
+from domain.errors import ConfigurationError
+from domain.local_files import printable_path
 from domain.purposes import Purpose
 from domain.storage import IStorageProvider
-from infrastructure.storage.storage_factory import ProviderStatus, StorageProviderFactory
+from infrastructure.storage.storage_factory import PROVIDER_VARIABLE, ProviderStatus, StorageProviderFactory
 
 
 def storage_provider_from_env(environ: Mapping[str, str] | None = None) -> IStorageProvider:
@@ -44,3 +47,45 @@ def storage_provider_for(purpose: Purpose, environ: Mapping[str, str] | None = N
 def providers(environ: Mapping[str, str] | None = None) -> list[ProviderStatus]:
     """Every registered provider, with what the environment lacks for it."""
     return StorageProviderFactory.status(environ)
+
+
+def storage_provider_named(
+    name: str, settings_file: str | None = None, limits: Mapping[str, str] | None = None
+) -> IStorageProvider:
+    """The provider `name`, with its settings from the environment, or from a dotenv file and nothing else.
+
+    Args:
+        limits: variables that count before all others.
+
+    Raises:
+        ConfigurationError: as `storage_provider_from_env`; or the file can't be read, or is none.
+    """
+    if settings_file is None:
+        return storage_provider_from_env({**os.environ, **(limits or {}), PROVIDER_VARIABLE: name})
+    from dotenv.parser import parse_stream
+
+    shown = printable_path(settings_file)
+    try:
+        with open(settings_file, encoding="utf-8") as lines:
+            bindings = list(parse_stream(lines))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8"
+        raise ConfigurationError(f"the settings in {shown!r} can't be read: {reason}") from None
+    given: dict[str, str] = {}
+    for binding in bindings:
+        variable, value = binding.key, binding.value
+        if binding.error or (variable is not None and value is None):
+            # Left out, it would make another store of this one.
+            text = binding.original.string  # with the empty lines before it
+            line = binding.original.line + text[: len(text) - len(text.lstrip())].count("\n")
+            raise ConfigurationError(f"line {line} of {shown!r} is no setting; write NAME=VALUE")
+        if variable is None or value is None:
+            continue  # a comment, or nothing at all
+        if variable == PROVIDER_VARIABLE and value.strip().lower() != name.strip().lower():
+            raise ConfigurationError(f"{shown!r} is for the provider {value!r}, not for {name!r}")
+        given[variable] = value
+    given |= {**(limits or {}), PROVIDER_VARIABLE: name}
+    settings = StorageProviderFactory.settings_from_env(given)
+    if settings.get("credential_chain") and not settings.get("profile"):
+        raise ConfigurationError(f"{shown!r} has no credentials, and those of the environment are not for it; add them")
+    return storage_provider_from_env(given)

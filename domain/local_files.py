@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import hashlib
 import os
 import stat
 import time
@@ -18,6 +19,13 @@ CHUNK_BYTES = 1 << 20
 
 PART_PREFIX = ".lading-part-"
 """How the names of unfinished downloads begin; `sweep_parts` removes those that nobody writes any more."""
+
+_RESUMABLE_PREFIX = f"{PART_PREFIX}resume-"
+_RESUMABLE_SECONDS = 7 * 24 * 3600.0
+_WORTH_RESUMING = 8 << 20
+"""A part with no more bytes is swept as any other: to fetch them again takes a moment."""
+
+_OURS = stat.S_IRUSR | stat.S_IWUSR
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
@@ -77,9 +85,13 @@ class LocalSource:
         self._taken = 0
 
     def read(self, size: int) -> bytes:
-        """Up to `size` bytes; none at the end."""
+        """Up to `size` bytes; none at the end, nor of what a file has grown beyond the first byte more."""
+        # No more room than the file needs: to get and give back a whole chunk takes longer than to read a small file.
+        left = self.size - self._taken + 1
+        if left <= 0:
+            return b""
         try:
-            data = os.read(self._fd, size)
+            data = os.read(self._fd, min(size, left))
         except OSError as error:
             raise local_error(error, printable_path(self._path), "read") from error
         self._taken += len(data)
@@ -140,12 +152,21 @@ class ReplacementFile:
     Used as a context manager; leaving it without `commit()` removes what was written. Missing folders are made. The
     file is not flushed to disk: what was downloaded can be fetched again, and a flush per file costs more than the rest.
 
+    Args:
+        identity: names what the file is to hold, as far as it is known before. What an earlier process left of the same for
+            `path`, when it was killed or left it with `keep` set, is taken up again, unless another one writes it.
+
+    Attributes:
+        part: the path of the bytes until they are committed.
+        resumable: a later process finds this part.
+        keep: set it to leave the part for a later process where an interrupt, or an error that may pass, ends the block.
+
     Raises:
         LocalFileError: `path` is a directory or no regular file, or its folder can't be written.
         InsufficientStorage: the disk is full.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, identity: str = "") -> None:
         self._path = os.fspath(path)
         self._shown = printable_path(path)
         try:
@@ -165,24 +186,49 @@ class ReplacementFile:
         folder, name = os.path.split(self._path)
         if not name:
             raise LocalFileError(f"can't write {self._shown!r}: name a file, not a folder")
-        self._part = os.path.join(folder, PART_PREFIX + os.urandom(8).hex())
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        self.keep = False
         try:
             try:
-                self._fd = os.open(self._part, flags, 0o666)
+                self._open_part(folder, name, identity)
             except FileNotFoundError:
                 os.makedirs(folder, exist_ok=True)
-                self._fd = os.open(self._part, flags, 0o666)
+                self._open_part(folder, name, identity)
+        except OSError as error:
+            raise local_error(error, self._shown, "write") from error
+        self._open = True
+        self._mode = stat.S_IMODE(mode)
+        if mode:
+            self._set_mode(self._mode | _OURS)  # a later process has to be able to open it
+
+    def _open_part(self, folder: str, name: str, identity: str) -> None:
+        if identity:
+            named = hashlib.sha256(f"{name}\0{identity}".encode("utf-8", "surrogateescape"), usedforsecurity=False)
+            self.part = os.path.join(folder, _RESUMABLE_PREFIX + named.hexdigest()[:16])
+            if (fd := _taken_up(self.part)) is not None:
+                self._fd, self.resumable = fd, True
+                return
+        self.resumable = False
+        while True:
+            self.part = os.path.join(folder, PART_PREFIX + os.urandom(8).hex())
+            self._fd = os.open(self.part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
             # Held as long as the part is being written: `sweep_parts` leaves it alone. A file system without locks
             # has no sweep either.
             with suppress(OSError):
                 fcntl.flock(self._fd, fcntl.LOCK_EX)
-        except OSError as error:
-            raise local_error(error, self._shown, "write") from error
-        self._open = True
-        if mode:
-            with suppress(OSError):  # a file system without modes has none to keep
-                os.fchmod(self._fd, stat.S_IMODE(mode))
+            if os.fstat(self._fd).st_nlink:
+                return
+            os.close(self._fd)  # it was swept before it was held
+
+    def start_over(self) -> None:
+        """Drop all that was written, also by an earlier process."""
+        with self.errors:
+            os.ftruncate(self._fd, 0)
+            os.lseek(self._fd, 0, os.SEEK_SET)
+
+    def sync(self) -> None:
+        """Return when what was written is on the disk."""
+        with self.errors:
+            os.fdatasync(self._fd)
 
     def write(self, data: bytes | memoryview) -> None:
         """Take all of `data`."""
@@ -213,10 +259,16 @@ class ReplacementFile:
         """In its block, which may be entered any number of times, an `OSError` becomes the sentence about this file."""
         return _LocalErrors(self._shown)
 
+    def _set_mode(self, mode: int) -> None:
+        with suppress(OSError):  # a file system without modes has none to keep
+            os.fchmod(self._fd, mode)
+
     def commit(self) -> None:
         """Put the file in its place."""
+        if self._mode and self._mode & _OURS != _OURS:
+            self._set_mode(self._mode)
         with self.errors:
-            os.rename(self._part, self._path)
+            os.rename(self.part, self._path)
         self._open = False
         os.close(self._fd)
 
@@ -228,13 +280,42 @@ class ReplacementFile:
     ) -> None:
         if self._open:
             self._open = False
+            may_pass = isinstance(error, KeyboardInterrupt) or (isinstance(error, StorageError) and error.retryable)
+            if not (self.keep and self.resumable and may_pass):
+                with suppress(FileNotFoundError):  # before it is closed: nobody else has taken it up yet
+                    os.unlink(self.part)
             os.close(self._fd)
-            with suppress(FileNotFoundError):
-                os.unlink(self._part)
+
+
+def _taken_up(part: str) -> int | None:
+    """The descriptor of this part, made where it is missing and locked; None where it can't be had for oneself alone."""
+    try:
+        fd = os.open(part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+    except FileNotFoundError:
+        raise
+    except OSError:  # whatever has this name there
+        return None
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        status = os.fstat(fd)
+        # Anybody can guess the name; and whoever has written it may have put it in its place meanwhile.
+        ours = stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid() and status.st_nlink == 1
+        if ours and os.path.samestat(status, os.lstat(part)):
+            return fd
+    except OSError:  # it is being written, or there are no locks
+        pass
+    except BaseException:
+        os.close(fd)
+        raise
+    os.close(fd)
+    return None
 
 
 def sweep_parts(folder: str) -> None:
-    """Remove the parts that killed downloads left in `folder`; those still being written stay."""
+    """Remove the parts that killed downloads left in `folder`.
+
+    Those still being written stay, and for seven days those that a later run can go on with.
+    """
     try:
         with os.scandir(folder or ".") as entries:
             parts = [entry.path for entry in entries if entry.name.startswith(PART_PREFIX)]
@@ -246,12 +327,18 @@ def sweep_parts(folder: str) -> None:
         except OSError:
             continue
         try:
-            # One that is empty and young may be between its creation and its lock.
             status = os.fstat(fd)
-            if stat.S_ISREG(status.st_mode) and (status.st_size or time.time() - status.st_mtime > 60):
+            if stat.S_ISREG(status.st_mode) and _is_left(part, status):
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                os.unlink(part)
+                if os.path.samestat(status, os.lstat(part)):  # and not meanwhile put in its place
+                    os.unlink(part)
         except OSError:
             pass  # somebody writes it, or removed it first
         finally:
             os.close(fd)
+
+
+def _is_left(part: str, status: os.stat_result) -> bool:
+    if os.path.basename(part).startswith(_RESUMABLE_PREFIX) and status.st_size > _WORTH_RESUMING:
+        return time.time() - status.st_mtime > _RESUMABLE_SECONDS
+    return True

@@ -1,4 +1,4 @@
-"""Many files moved by one call, so that a store behind a network can have several requests under way."""
+"""Many files or objects in one call, so that a store behind a network can have several requests under way."""
 
 from __future__ import annotations
 
@@ -38,9 +38,11 @@ class _Mover(Protocol):
 
     def download(self, remote_path: str, local_path: str) -> ObjectInfo: ...
 
+    def head(self, key: str) -> ObjectInfo: ...
+
 
 class ManyFiles:
-    """The part of the port that moves many files; by default one after the other."""
+    """The part of the port that moves many files, or looks at many objects; by default one after the other."""
 
     def upload_many(
         self: _Mover,
@@ -48,28 +50,38 @@ class ManyFiles:
         metadata: Mapping[str, str] | None = None,
         *,
         content_type: str | None = None,
-    ) -> Iterator[tuple[File, StorageError | None]]:
-        """Store each file as `upload` does, and give it back with None, or with the error that kept it from being stored.
+    ) -> Iterator[tuple[File, ObjectInfo | StorageError]]:
+        """Store each file as `upload` does, and give it back with what was stored, or the error that kept it from that.
 
         In any order. The next file is taken while others are under way; once there is none, these are brought to an end.
         """
         for file in files:
             try:
-                self.upload(file.path, file.key, metadata, content_type=content_type)
+                info = self.upload(file.path, file.key, metadata, content_type=content_type)
             except StorageError as error:
                 yield file, error
             else:
-                yield file, None
+                yield file, info
 
-    def download_many(self: _Mover, files: Iterable[File]) -> Iterator[tuple[File, StorageError | None]]:
+    def download_many(self: _Mover, files: Iterable[File]) -> Iterator[tuple[File, ObjectInfo | StorageError]]:
         """Fetch each object as `download` does; else as `upload_many`."""
         for file in files:
             try:
-                self.download(file.key, file.path)
+                info = self.download(file.key, file.path)
             except StorageError as error:
                 yield file, error
             else:
-                yield file, None
+                yield file, info
+
+    def head_many(self: _Mover, keys: Iterable[str]) -> Iterator[tuple[str, ObjectInfo | StorageError]]:
+        """Look at each object as `head` does, and give its key back with what is there, or the error; else as `upload_many`."""
+        for key in keys:
+            try:
+                info = self.head(key)
+            except StorageError as error:
+                yield key, error
+            else:
+                yield key, info
 
 
 def moves_many_at_once(provider: ManyFiles) -> bool:

@@ -16,6 +16,7 @@ from os import PathLike
 from types import TracebackType
 from typing import Any, Self
 
+from domain.copies import Copies
 from domain.errors import BucketNotFound, ObjectNotFound, StorageError, StoreUnavailable
 from domain.local_files import CHUNK_BYTES, LocalSource, ReplacementFile
 from domain.many_files import ManyFiles
@@ -44,7 +45,7 @@ __all__ = [
 ]
 
 
-class IStorageProvider(ManyFiles, WriteChecks):
+class IStorageProvider(ManyFiles, Copies, WriteChecks):
     """One bucket of one store.
 
     Promises that hold for every method:

@@ -161,6 +161,11 @@ class ObjectWriter(ABC):
             raise ValueError("the writer is not committed")
         return self._info
 
+    @property
+    def sha256(self) -> str:
+        """Of what was written so far, in hex."""
+        return self._hash.hexdigest()
+
     def write(self, data: bytes | bytearray | memoryview) -> int:
         """Take all of `data`; the number of bytes taken."""
         if not self._open:
@@ -182,7 +187,7 @@ class ObjectWriter(ABC):
                 raise ValueError("commit of an aborted writer")
             self._open = False
             try:
-                self._info = self._publish(self._size, self._hash.hexdigest())
+                self._info = self._publish(self._size, self.sha256)
             except BaseException:
                 self._discard()
                 raise

@@ -9,7 +9,7 @@ from collections.abc import Generator
 import pytest
 from hypothesis import settings
 
-pytest_plugins = ["server_fixtures"]
+pytest_plugins = ["server_fixtures", "storage_command", "fault_table"]
 
 settings.register_profile("default", deadline=None)
 settings.register_profile("nightly", deadline=None, max_examples=1000)
@@ -17,6 +17,14 @@ settings.load_profile("default")
 
 for _name in [name for name in os.environ if name.startswith(("STORAGE_", "AWS_"))]:
     del os.environ[_name]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def state_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Generator[None, None, None]:
+    """What is remembered between runs is not the user's, and not another worker's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.hookimpl(wrapper=True)

@@ -19,8 +19,9 @@ def storage() -> None:
     try:
         with ending():
             with importing():
-                from presentation.cli.app import app
+                from presentation.cli.app import application
 
+                app = application(sys.argv[1] if len(sys.argv) > 1 else "")
             app(prog_name="storage")
     finally:
         # What was to be done is done and told; an interrupt of the interpreter's own end would only look like a crash.

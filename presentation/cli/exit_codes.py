@@ -24,12 +24,12 @@ INTERRUPTED = 130
 EXIT_CODES_HELP = """\b
 Exit codes:
   0    done
-  1    failed for another reason
+  1    failed for another reason; of check: the sides differ
   2    wrong usage: an option, a key, a range
   3    settings: unknown provider, missing or contradictory value
   4    the object or the bucket is not there
   5    access denied
-  6    it exists already, or has changed meanwhile
+  6    refused: it exists already, has changed meanwhile, or too much would be deleted
   7    content corrupt
   8    the store is away
   9    no room

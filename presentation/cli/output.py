@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, is_dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,27 @@ if TYPE_CHECKING:
 
 def emit_json(value: object) -> None:
     """Print one value on one line."""
-    sys.stdout.write(json.dumps(value, default=_plain) + "\n")  # in ASCII, which any stream and terminal takes
+    sys.stdout.write(json_line(value))
+
+
+def json_line(value: object) -> str:
+    """One value as a line of JSON, with its end."""
+    return json.dumps(value, default=_plain) + "\n"  # in ASCII, which any stream and terminal takes
+
+
+def json_pieces(head: Mapping[str, object], lists: Mapping[str, Iterable[object]], *, line: str = "") -> Iterator[str]:
+    """A JSON object, piece by piece: what is in `head`, and lists that are too long to be held twice.
+
+    Args:
+        line: what stands before each item, such as a new line.
+    """
+    yield json.dumps(head, default=_plain)[:-1]
+    for name, items in lists.items():
+        yield f', {line}"{name}": ['
+        for number, item in enumerate(items):
+            yield f"{', ' if number else ''}{line}{json.dumps(item, default=_plain)}"
+        yield f"{line}]"
+    yield f"{line}}}\n"
 
 
 def report_error(error: StorageError) -> int:

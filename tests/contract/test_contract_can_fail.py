@@ -202,9 +202,47 @@ class DeleteManyHoardsKeys(MemoryProvider):
         return super().delete_many(list(keys))
 
 
+class HeadManyHidesTheMissing(MemoryProvider):
+    def head_many(self, keys: Any) -> Iterator[Any]:  # type: ignore[override]
+        return ((key, info) for key, info in super().head_many(keys) if not isinstance(info, StorageError))
+
+
+class HeadManyHoardsKeys(MemoryProvider):
+    def head_many(self, keys: Any) -> Iterator[Any]:  # type: ignore[override]
+        return super().head_many(list(keys))
+
+
 class CopyLosesTheType(MemoryProvider):
     def copy(self, source: str, destination: str, *, condition: Any = None) -> Any:
         return self.put_bytes(destination, self.get_bytes(source), condition=condition)
+
+
+class CopyFromLosesTheType(MemoryProvider):
+    def copy_from(self, origin: Any, source: str, destination: str, *, if_match: Any = None, **rest: Any) -> Any:
+        return self.put_bytes(destination, origin.get_bytes(source, if_match=if_match))
+
+
+class CopyFromWhateverIsThere(MemoryProvider):
+    def copy_from(self, origin: Any, source: str, destination: str, **rest: Any) -> Any:
+        return super().copy_from(origin, source, destination)
+
+
+class CopyFromBelievesTheReader(MemoryProvider):
+    def copy_from(self, origin: Any, source: str, destination: str, **rest: Any) -> Any:
+        with origin.open_reader(source) as reader, self.open_writer_of_copy(reader.info, destination) as writer:
+            writer.write(reader.read())
+        return writer.info
+
+
+class CopyFromPublishesWhatCame(MemoryProvider):
+    def copy_from(self, origin: Any, source: str, destination: str, **rest: Any) -> Any:
+        with origin.open_reader(source) as reader:
+            parts: list[bytes] = []
+            try:
+                while part := reader.read(1 << 20):
+                    parts.append(part)
+            finally:
+                self.put_bytes(destination, b"".join(parts))
 
 
 class MissingIsEmpty(MemoryProvider):
@@ -303,7 +341,19 @@ _BROKEN: list[tuple[type[MemoryProvider], str, Mapping[str, Any]]] = [
     (MissingDeleteFails, "test_delete_of_a_missing_key_succeeds", {}),
     (DeleteManyStops, "test_delete_many_goes_on_after_a_failure", {}),
     (DeleteManyHoardsKeys, "test_delete_many_does_not_hold_the_keys", {}),
+    (HeadManyHidesTheMissing, "test_a_missing_one_of_many_is_object_not_found", {}),
+    (HeadManyHoardsKeys, "test_thousands_are_looked_at_one_is_taken_when_it_is_needed", {}),
     (CopyLosesTheType, "test_copy_keeps_everything", {"size": 5000}),
+    (CopyFromLosesTheType, "test_copy_from_another_store_keeps_everything", {"size": 0}),
+    (CopyFromLosesTheType, "test_copy_from_another_bucket_keeps_everything", {"size": 5000}),
+    (CopyFromWhateverIsThere, "test_copy_from_if_match", {"within": True}),
+    (CopyFromWhateverIsThere, "test_copy_from_tells_its_progress", {"within": False}),
+    (
+        CopyFromBelievesTheReader,
+        "test_copy_from_publishes_nothing_corrupt",
+        {"size": 5000, "verifies": False, "destination": "b"},
+    ),
+    (CopyFromPublishesWhatCame, "test_copy_from_that_breaks_off_publishes_nothing", {"destination": "new"}),
     (MissingIsEmpty, "test_missing_key_is_object_not_found", {"name": "get_bytes"}),
     (AnonymousErrors, "test_missing_key_is_object_not_found", {"name": "head"}),
     (DownloadInPlace, "test_download_replaces_in_one_step", {}),

@@ -1,5 +1,6 @@
 """Help is part of the interface: every exit code, every example."""
 
+import json
 import os
 import re
 import subprocess
@@ -9,7 +10,8 @@ import pytest
 from presentation.cli import exit_codes
 
 COMMANDS = (
-    "list", "stat", "cat", "copy", "delete", "upload", "download", "sync", "presign", "uploads", "cost", "info", "providers",
+    "list", "stat", "cat", "copy", "delete", "upload", "download", "sync", "apply", "check", "verify", "replicate",
+    "undo", "trash", "presign", "uploads", "cost", "info", "providers",
 )  # fmt: skip
 
 
@@ -29,16 +31,40 @@ def test_help_documents_every_exit_code(storage):
     assert storage.ok("-h").stdout == storage.ok().stdout == text
 
 
+def put_into_trash(folder, trash_id, *names):
+    for name in names:
+        (folder / trash_id / "objects" / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / trash_id / "objects" / name).write_text("x")
+    entries = [{"name": name, "size": 1, "state": "", "kind": "deleted"} for name in names]
+    when = "2026-11-20T22:45:49+00:00"
+    record = {"version": 1, "id": trash_id, "when": when, "who": "", "why": "", "undoes": "", "entries": entries}
+    (folder / trash_id / "record.json").write_text(json.dumps(record))
+
+
+GROUPS = {"uploads": ("list", "abort"), "trash": ("list", "restore", "empty")}
+
+
 @pytest.mark.parametrize(
-    "command", ["", "uploads list", "uploads abort", *(name for name in COMMANDS if name != "uploads")]
+    "command",
+    [
+        "",
+        *(name for name in COMMANDS if name not in GROUPS),
+        *(f"{group} {name}" for group, names in GROUPS.items() for name in names),
+    ],
 )
 def test_examples_of_the_help_run(storage, store, tmp_path, command):
     for key in ("observations/m13.fits", "m13.fits", "tables/iris.csv", "models/latest.pt", "temp/a.csv", "temp/b.csv"):
         (store / key).parent.mkdir(parents=True, exist_ok=True)
         (store / key).write_text("x" * 3000)
-    for name in ("m13.fits", "data/a", "observations/b", "results/c"):
+    for name in ("m13.fits", "data/a", "observations/b", "results/c", "runs/d"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("y")
+    (store / "datasets").mkdir()
+    (store / "datasets" / "a").write_text("y")
+    (tmp_path / "other-account.env").write_text(f"STORAGE_LOCAL_PATH={tmp_path / 'other'}\n")
+    put_into_trash(store / "deleted", "20261120T224549Z-1e240a7f", "runs/42/a", "notes.txt")
+    put_into_trash(store / "deleted", "20261121T000000Z-00000000", "newer")
+    put_into_trash(tmp_path / "back" / ".lading" / "trash", "20261120T224549Z-1e240a7f", "d/a")
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "jq").write_text("#!/bin/sh\ncat >&2\n")
     (tmp_path / "bin" / "jq").chmod(0o755)
@@ -50,7 +76,8 @@ def test_examples_of_the_help_run(storage, store, tmp_path, command):
         storage.env |= {"STORAGE_PROVIDER": "s3", **dict.fromkeys(names, "some-name")}
     env = storage.env | {"PATH": f"{tmp_path / 'bin'}{os.pathsep}{storage.env['PATH']}"}
     for line in examples_of(storage.ok(*command.split(), "--help").stdout):
-        here = line.replace("/mnt/big", str(tmp_path / "big"))
+        here = line.replace("/mnt/big", str(tmp_path / "big")).replace("--to s3", "--to local")
+        here = here.replace("--to r2", "--to local --to-env other-account.env")
         done = subprocess.run(
             ["bash", "-o", "pipefail", "-c", here], env=env, cwd=tmp_path, capture_output=True, text=True
         )

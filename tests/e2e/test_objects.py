@@ -2,10 +2,7 @@
 
 import hashlib
 import json
-import os
-import pty
 import random
-import subprocess
 
 import pytest
 
@@ -105,28 +102,9 @@ def test_whole_store_is_never_deleted(storage, store, put, contents, key):
     assert contents(store).keys() == {"a", "b/c"}
 
 
-def on_terminal(storage, args, answer):
-    """Run with a terminal as stdin, stdout and stderr: exit code and what it showed."""
-    master, slave = pty.openpty()
-    with subprocess.Popen(
-        [*storage.program, *args], env=storage.env | {"TERM": "xterm"}, cwd=storage.cwd,
-        stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
-    ) as process:  # fmt: skip
-        os.close(slave)
-        os.write(master, answer)
-        shown = b""
-        try:
-            while part := os.read(master, 65536):
-                shown += part
-        except OSError:
-            pass  # Linux says EIO when the other side is closed
-        os.close(master)
-    return process.returncode, shown.decode()
-
-
 def test_question_on_a_terminal_answered_with_no(storage, store, put, contents):
     put("obs/1", "obs/2", "obs2")
-    code, shown = on_terminal(storage, ["delete", "obs/", "--recursive"], b"n\n")
+    code, shown = storage.on_terminal(["delete", "obs/", "--recursive"], b"n\n")
     assert code == 1 and "internal error" not in shown
     assert "2 objects" in shown
     assert len(contents(store)) == 3
@@ -134,7 +112,7 @@ def test_question_on_a_terminal_answered_with_no(storage, store, put, contents):
 
 def test_question_on_a_terminal_answered_with_yes(storage, store, put, contents):
     put("obs/1", "obs/2", "obs2")
-    code, shown = on_terminal(storage, ["delete", "obs/", "--recursive"], b"y\n")
+    code, shown = storage.on_terminal(["delete", "obs/", "--recursive"], b"y\n")
     assert (code, "Traceback" in shown) == (0, False)
     assert contents(store).keys() == {"obs2"}
 
@@ -143,9 +121,9 @@ def test_terminal_gets_a_table_and_progress_but_no_control_characters_of_keys(st
     data = tmp_path / "data"
     data.mkdir()
     (data / "evil\x1b[31m\x07\nname").write_text("x")
-    code, shown = on_terminal(storage, ["sync", "data", "d"], b"")
+    code, shown = storage.on_terminal(["sync", "data", "d"], b"")
     assert (code, "uploaded 1 file" in shown) == (0, True)
-    code, shown = on_terminal(storage, ["list"], b"")
+    code, shown = storage.on_terminal(["list"], b"")
     assert (code, "modified" in shown) == (0, True)
     assert "\x1b[31m" not in shown and "\x07" not in shown
     assert "evil\\x1b[31m\\x07\\nname" in shown.replace("\r\n", "").replace(" ", "")

@@ -19,10 +19,10 @@ def test_every_answer_in_json(storage, observations, tmp_path):
     (planned,) = lines(storage.ok("sync", str(observations), "o", "--dry-run", "--json"))
     assert planned["direction"] == "upload" and len(planned["actions"]) == 5
     for args in (["upload", str(observations), "o"], ["download", "o", "back"]):
-        (report,) = lines(storage.ok(*args, "--json"))
+        report = lines(storage.ok(*args, "--json"))[-1]
         assert (report["direction"], report["done"], report["failed"], report["not_done"]) == (args[0], 5, [], 0)
         assert report["bytes"] == sum(path.stat().st_size for path in observations.iterdir())
-    (report,) = lines(storage.ok("sync", str(observations), "o", "--json"))
+    report = lines(storage.ok("sync", str(observations), "o", "--json"))[-1]
     assert (report["done"], report["unchanged"]) == (0, 5)
     listed = lines(storage.ok("list", "--json"))
     assert len(listed) == 5 and all(one.keys() >= FIELDS for one in listed)
@@ -52,7 +52,7 @@ def test_failure_of_one_file_in_json(storage, observations, tmp_path):
     storage.ok("upload", str(observations), "o")
     (tmp_path / "back" / "m13.fits").mkdir(parents=True)
     done = storage("download", "o", "back", "--json")
-    report = json.loads(done.stdout)
+    report = lines(done)[-1]
     assert (done.returncode, report["done"], report["not_done"]) == (10, 4, 1)
     assert [one["key"] for one in report["failed"]] == ["o/m13.fits"]
 
@@ -104,7 +104,9 @@ def test_c_locale(storage, tmp_path):
     assert (tmp_path / "back" / "é日").read_text() == "x"
 
 
-@pytest.mark.parametrize("args", ["list", "list --json", "stat k", "info", "providers", "cat k"])
+@pytest.mark.parametrize(
+    "args", ["list", "list --json", "stat k", "info", "providers", "cat k", "upload store/k d --json"]
+)
 def test_reader_that_has_had_enough_is_no_error(storage, store, args):
     store.mkdir()
     (store / "k").write_text("x" * 100_000)

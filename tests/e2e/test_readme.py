@@ -51,6 +51,7 @@ def test_bash_blocks_run_line_by_line(folder: Path, environment: dict[str, str])
     store = tmp_store(environment)
     assert (store / "observations" / "m13.fits").read_bytes() == original
     assert not (store / "tables").exists()
+    assert (folder / "mirror" / "observations" / "m13.fits").read_bytes() == original
 
 
 def tmp_store(environment: dict[str, str]) -> Path:

@@ -77,21 +77,47 @@ def test_interrupt_of_a_large_upload(storage, line, large, keys, uploads, wait_f
     code, said = end(process)
     assert code == 130, said
     assert keys() == []
-    if signals == 1:  # who does not wait for the cleaning leaves something to clean
-        assert uploads() == []
-        assert storage.ok("uploads", "list").stdout == ""
+    (left,) = uploads()
+    assert left["UploadId"] in storage.ok("uploads", "list").stdout
+    line.seconds_per_mib = 0
+    storage.ok("upload", "large.bin", "in/")
+    assert keys() == ["in/large.bin"]
+    assert uploads() == []
 
 
-def test_interrupt_of_a_large_upload_over_an_object(storage, line, large, plain, bucket, keys, uploads, wait_for):
+def test_what_an_interrupted_upload_keeps_can_be_freed(storage, line, large, keys, uploads, wait_for):
+    line.seconds_per_mib = 0.05
+    process = storage.start("upload", "large.bin", "in/")
+    wait_for(lambda: len(sending(line)) >= 4)
+    process.send_signal(signal.SIGINT)
+    assert end(process)[0] == 130
+    assert len(uploads()) == 1
+    assert "aborted 1 upload" in storage.ok("uploads", "abort", "--older-than", "0s", "--yes").stderr
+    assert uploads() == []
+    line.seconds_per_mib = 0
+    storage.ok("upload", "large.bin", "in/")
+    assert keys() == ["in/large.bin"]
+    assert uploads() == []
+
+
+def test_interrupt_of_a_large_upload_over_an_object(
+    storage, line, large, plain, bucket, keys, uploads, wait_for, tmp_path
+):
+    data = tmp_path / "data"
+    data.mkdir()
+    large.rename(data / "large.bin")
     plain.put_object(Bucket=bucket, Key="k", Body=b"old")
     line.seconds_per_mib = 0.15
-    process = storage.start("sync", ".", "d", cwd=large.parent)
+    process = storage.start("sync", ".", "d", cwd=data)
     wait_for(lambda: len(sending(line)) >= 4)
     process.send_signal(signal.SIGINT)
     assert end(process)[0] == 130
     assert keys() == ["k"]
-    assert uploads() == []
+    assert [left["Key"] for left in uploads()] == ["d/large.bin"]
     assert plain.get_object(Bucket=bucket, Key="k")["Body"].read() == b"old"
+    line.seconds_per_mib = 0
+    storage.ok("sync", ".", "d", cwd=data)
+    assert uploads() == []
 
 
 def test_killed_upload_is_found_and_freed(storage, line, large, keys, uploads, wait_for):
@@ -116,6 +142,7 @@ def test_killed_upload_is_found_and_freed(storage, line, large, keys, uploads, w
     assert "aborted 1 upload" in storage.ok("uploads", "abort", "--older-than", "0s", "--yes").stderr
     assert uploads() == []
     # The next one goes through as if nothing had been.
+    assert "aborted 0" in storage.ok("uploads", "abort", "--older-than", "0s", "--yes").stderr
     storage.ok("upload", "large.bin", "in/large.bin")
     assert keys() == ["in/large.bin"]
 
@@ -138,7 +165,7 @@ def test_interrupt_of_a_sync_of_many(storage, line, keys, plain, bucket, tmp_pat
         body = found["Body"].read()
         assert body == (data / key[2:]).read_bytes()
         assert found["Metadata"]["sha256"] == hashlib.sha256(body).hexdigest()
-    assert f"uploaded {len(there)} files" in said, "what is told is what is there"
+    assert f"interrupted: {len(there)} of 300 files done" in said, "what is told is what is there"
     line.answer = answer
     again = storage.ok("sync", "many", "d").stderr
     assert f"{len(there)} unchanged" in again
@@ -171,11 +198,12 @@ def test_interrupt_of_a_download(storage, line, plain, bucket, tmp_path, unfinis
     code, said = end(process)
     assert code == 130, said
     assert (out / "large").read_text() == "old"
-    assert unfinished(tmp_path) == []
-    assert {path.name for path in out.iterdir()} <= {"large", "small"}
+    (kept,) = unfinished(tmp_path)  # the ranges that were whole
+    assert {path.name for path in out.iterdir()} <= {"large", "small", kept.removeprefix("out/")}
     line.answer = real
     storage.ok("download", "d/", "out")
     assert (out / "large").read_bytes() == body
+    assert unfinished(tmp_path) == []
 
 
 def test_killed_download_leaves_no_file_under_the_final_name(

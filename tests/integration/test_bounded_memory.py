@@ -54,6 +54,10 @@ elif way == "by hand":
 elif way == "copy":
     os.rename(path, folder + "/store/big")
     moved = provider.copy("big", "other").size
+elif way == "copy from another store":
+    os.rename(path, folder + "/store/big")
+    with LocalProvider({"base_path": folder + "/other", "durable": False}) as other:
+        moved = other.copy_from(provider, "big", "other").size
 else:
     os.rename(path, folder + "/store/big")
     moved = 0
@@ -62,7 +66,7 @@ else:
             moved += writer.write(data)
 grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
 provider.disconnect()
-for name in ("big", "store/big", "store/other", "out"):
+for name in ("big", "store/big", "store/other", "other/other", "out"):
     if os.path.exists(f"{folder}/{name}"):
         os.unlink(f"{folder}/{name}")
 print(json.dumps({"moved": moved, "grown": grown * (1 if sys.platform == "darwin" else 1024)}))
@@ -79,7 +83,7 @@ def test_a_listing_is_a_stream(run) -> None:
     assert said["stream"] < 2_000_000
 
 
-@pytest.mark.parametrize("way", ["up", "by hand", "copy", "streams"])
+@pytest.mark.parametrize("way", ["up", "by hand", "copy", "copy from another store", "streams"])
 def test_a_large_object_takes_no_more_memory_than_a_small_one(run, tmp_path: Path, way: str) -> None:
     said = json.loads(run(MOVING, tmp_path, way))
     assert said["moved"] == 300 << 20

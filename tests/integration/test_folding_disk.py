@@ -13,7 +13,12 @@ from pathlib import Path
 
 import pytest
 
+from application.planning import PlanOptions
+from application.transfers import plan_download
+from domain.errors import LocalFileError
+from domain.transfer import Comparison
 from infrastructure.storage.providers.local_provider import LocalProvider
+from infrastructure.storage.providers.memory_provider import MemoryProvider
 
 _FILE_SYSTEM = Path(__file__).with_name("folding_file_system.py")
 
@@ -110,3 +115,20 @@ def test_writers_of_two_spellings_at_once_lose_nothing(provider: LocalProvider) 
     for thread in threads:
         thread.join(60)
     assert {key: provider.get_bytes(key) for key in provider.list_files()} == {key: f"{key} 9".encode() for key in keys}
+
+
+@pytest.mark.parametrize("pair", [("A", "a"), ("\u00e9", "e\u0301"), ("A", "a/b"), ("A/b", "a"), ("x/A/b", "x/a/c")])
+@pytest.mark.parametrize("compare", [Comparison.NOTHING, Comparison.CONTENT])
+def test_a_download_of_two_names_that_are_one_file_here_is_not_begun(
+    folding_disk: Path, tmp_path: Path, pair: tuple[str, str], compare: Comparison
+) -> None:
+    source, folder = MemoryProvider({}), folding_disk / tmp_path.name
+    for name in pair:
+        source.put_bytes(f"p/{name}", b"x")
+    before = set(os.listdir(folding_disk))
+    with pytest.raises(LocalFileError, match="only by case or by the form of its accents"):
+        plan_download(source, "p/", str(folder), PlanOptions(compare=compare))
+    assert set(os.listdir(folding_disk)) == before
+    source.delete(f"p/{pair[0]}")
+    assert len(plan_download(source, "p/", str(folder), PlanOptions(compare=compare)).actions) == 1
+    assert len(plan_download(source, "p/", str(tmp_path), PlanOptions(compare=compare)).actions) == 1

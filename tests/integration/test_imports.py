@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from stub_store import Reply, Request, StubStore
 
 ROOT = Path(__file__).parents[2]
 LAYERS = ("domain", "application", "infrastructure", "presentation", "config")
@@ -95,6 +96,31 @@ def test_the_command_line_imports_nothing_heavy(tmp_path: Path) -> None:
     script = f"import sys, presentation.cli.app; print([name for name in {heavy} if name in sys.modules])"
     done = python("-c", script, cwd=tmp_path)
     assert (done.stdout, done.returncode) == ("[]\n", 0), done.stderr
+
+
+COPY = """
+import sys
+from infrastructure.storage.providers import S3Provider
+settings = {"endpoint_url": sys.argv[1], "access_key_id": "AKIA", "secret_access_key": "secret", "max_attempts": 1}
+store = S3Provider({"bucket_name": "here", **settings})
+print(store.copy("k", "l").key, store.copy_from(S3Provider({"bucket_name": "there", **settings}), "k", "m").key)
+print([name for name in ("boto3", "botocore", "tenacity") if name in sys.modules])
+"""
+
+
+def answer_to_a_copy(request: Request) -> Reply:
+    known = {"etag": '"e"', "last-modified": "Wed, 21 Oct 2015 07:28:00 GMT", "x-amz-meta-sha256": "0" * 64}
+    if request.method == "HEAD":
+        return Reply(200, b"", known)
+    assert "x-amz-copy-source" in request.headers
+    return Reply(200, b"<CopyObjectResult><ETag>e</ETag></CopyObjectResult>")
+
+
+def test_a_copy_does_without_boto3(tmp_path: Path) -> None:
+    with StubStore(answer_to_a_copy) as store:
+        done = python("-c", COPY, store.url, cwd=tmp_path)
+    assert (done.stdout, done.returncode) == ("l m\n[]\n", 0), done.stderr
+    assert len([request for request in store.requests if request.method == "PUT"]) == 2
 
 
 def test_a_provider_of_the_library_does_not_import_config_or_the_command_line(tmp_path: Path) -> None:

@@ -33,8 +33,9 @@ from raw_server import (
     whole,
 )
 
-from infrastructure.storage.s3.connections import Connections, Pieces, Request
+from infrastructure.storage.s3.connections import Connections
 from infrastructure.storage.s3.dialect import MIB
+from infrastructure.storage.s3.handles import Pieces, Request
 
 __all__ = ["no_proxies"]
 
@@ -196,7 +197,8 @@ def test_nothing_else_of_the_environment_counts(monkeypatch: pytest.MonkeyPatch,
 
 BEGIN = """
 import os, pickle, signal, sys, time
-from infrastructure.storage.s3.connections import Connections, Pieces, Request
+from infrastructure.storage.s3.connections import Connections
+from infrastructure.storage.s3.handles import Pieces, Request
 target = pickle.loads(bytes.fromhex(sys.argv[1]))
 url = target.endpoint_url
 connections = Connections(target)

@@ -86,6 +86,7 @@ RCLONE_GAPS: Mapping[str, str] = {
         "test_delete_many_takes_its_own_listing",
         *_cases("test_delete_never_deletes_anything_else", "a//b", ".", "..", "a/..", "a/b/.", "./a/b/c"),
         *_cases("test_copy_means_the_keys_as_given", "a//b-a/b", "a/b-a//b", "a-a/b", "a/b-a", "../x-x"),
+        *_cases("test_copy_from_means_the_keys_as_given", "a//b-a/b-True", "?x=1#y-/lead-False", "?x=1#y-/lead-True"),
         "test_threads_on_their_own_keys",
         "test_threads_on_keys_that_continue_each_other",
     ),
@@ -101,6 +102,10 @@ RCLONE_GAPS: Mapping[str, str] = {
         *_cases("test_delete_never_deletes_anything_else", "a", "a/", "a/b", "a/b/"),
     ),
     **_because("rclone adds an `mtime` to the metadata of a copy", "test_copy_keeps_everything"),
+    **_because(
+        "rclone adds an `mtime` to the metadata of a copy, which is there before it is written anew from bytes that are read",
+        "test_copy_from_does_not_whitewash",
+    ),
     **_because("rclone takes less than 1,900 bytes of metadata", "test_metadata_has_a_limit"),
     **_because("rclone says of one's own bucket that it is another's", "test_create_bucket_is_idempotent"),
 }

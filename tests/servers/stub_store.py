@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import http.client
 import socket
+import struct
 import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from http.client import responses
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -19,13 +21,21 @@ _PIECE = 1 << 16
 
 @dataclass
 class Request:
-    """A request as it came. `headers` have lower-case names; `body` is empty until all of it is here."""
+    """A request as it came.
+
+    Attributes:
+        headers: their names in lower case.
+        body: empty until all of it is here.
+        received: bytes of the body that are here.
+        fate: what its receiver has in mind for it.
+    """
 
     method: str
     target: str
     headers: Mapping[str, str]
     body: bytes = b""
     received: int = 0
+    fate: Any = None
 
     @property
     def path(self) -> str:
@@ -39,12 +49,20 @@ class Request:
 
 @dataclass
 class Reply:
-    """An answer. The connection ends after `cut_after` bytes of the body, where that is given."""
+    """An answer.
+
+    Attributes:
+        cut_after: where given, the connection ends after as many bytes of the body.
+        cut_head_after: where given, it ends after as many bytes of what comes before the body.
+        reset: how it ends then: by a reset instead of an orderly end.
+    """
 
     status: int = 200
     body: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
     cut_after: int | None = None
+    cut_head_after: int | None = None
+    reset: bool = False
 
 
 Answer = Callable[[Request], Reply]
@@ -114,6 +132,11 @@ class StubStore:
         self._thread.join()
         self._server.server_close()
 
+    def began(self, request: Request) -> int | None:
+        """Called as soon as a request's headers are there: after how many bytes of its body the connection ends."""
+        self.requests.append(request)
+        return None
+
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
@@ -137,8 +160,8 @@ class _Handler(BaseHTTPRequestHandler):
         store = self.server.store
         headers = {name.lower(): value for name, value in self.headers.items()}
         request = Request(self.command, self.path, headers)
-        store.requests.append(request)
-        body, left = [], int(headers.get("content-length") or 0)
+        cut = store.began(request)
+        body, left = [], int(headers.get("content-length") or 0) if cut is None else cut
         while left:
             piece = self.rfile.read(min(left, _PIECE))
             if not piece:
@@ -149,19 +172,25 @@ class _Handler(BaseHTTPRequestHandler):
             request.received += len(piece)
             if store.seconds_per_mib:
                 time.sleep(store.seconds_per_mib * len(piece) / (1 << 20))
+        if cut is not None:
+            self.close_connection = True
+            return
         request.body = b"".join(body)
         self._send(store.answer(request))
 
     def _send(self, reply: Reply) -> None:
-        self.send_response_only(reply.status)
-        for name, value in ({"content-length": str(len(reply.body))} | reply.headers).items():
-            self.send_header(name, value)
-        self.end_headers()
-        if self.command != "HEAD":
+        headers = {"content-length": str(len(reply.body))} | reply.headers
+        lines = [f"HTTP/1.1 {reply.status} {responses.get(reply.status, '')}", *map(": ".join, headers.items()), "", ""]
+        self.wfile.write("\r\n".join(lines).encode("latin-1")[: reply.cut_head_after])
+        if self.command != "HEAD" and reply.cut_head_after is None:
             self.wfile.write(reply.body[: reply.cut_after])
-        if reply.cut_after is not None:
+        if (reply.cut_head_after, reply.cut_after) != (None, None):
             self.close_connection = True
             with suppress(OSError):
-                self.connection.shutdown(socket.SHUT_RDWR)
+                if reply.reset:
+                    self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    self.connection.close()
+                else:
+                    self.connection.shutdown(socket.SHUT_RDWR)
 
     do_GET = do_PUT = do_HEAD = do_POST = do_DELETE = _answer

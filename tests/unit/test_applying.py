@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
-from application.transfers import apply, plan_download, plan_upload
+from application.applying import apply
+from application.planning import PlanOptions
+from application.transfers import plan_download, plan_upload
 from domain.errors import (
     AccessDenied,
     ContentCorrupted,
@@ -21,8 +23,10 @@ from domain.errors import (
     StoreUnavailable,
 )
 from domain.storage import ObjectInfo, WriteCondition
-from domain.transfer import Direction, TransferAction, TransferPlan
+from domain.transfer import Comparison, Direction, TransferAction, TransferPlan
 from infrastructure.storage.providers import MemoryProvider
+
+COMPARED = PlanOptions(compare=Comparison.CONTENT)
 
 
 class Seen:
@@ -32,10 +36,13 @@ class Seen:
         self.bytes = 0
         self.finished_keys: list[str] = []
 
-    def moved(self, size: int) -> None:
+    def started(self, action: TransferAction) -> None:
+        pass
+
+    def moved(self, action: TransferAction, size: int) -> None:
         self.bytes += size
 
-    def finished(self, action: TransferAction) -> None:
+    def finished(self, action: TransferAction, error: StorageError | None) -> None:
         self.finished_keys.append(action.key)
 
 
@@ -88,11 +95,11 @@ def test_an_upload_and_a_download_bring_all_back(tmp_path: Path) -> None:
 def test_a_second_sync_has_nothing_to_do(tmp_path: Path) -> None:
     provider = MemoryProvider({})
     source = files(tmp_path / "in")
-    apply(provider, plan_upload(provider, str(source), "d", compare=True))
-    plan = plan_upload(provider, str(source), "d/", compare=True)
+    apply(provider, plan_upload(provider, str(source), "d", COMPARED))
+    plan = plan_upload(provider, str(source), "d/", COMPARED)
     assert (len(plan.actions), plan.unchanged) == (0, 5)
-    apply(provider, plan_download(provider, "d", str(tmp_path / "out"), compare=True))
-    plan = plan_download(provider, "d", str(tmp_path / "out"), compare=True)
+    apply(provider, plan_download(provider, "d", str(tmp_path / "out"), COMPARED))
+    plan = plan_download(provider, "d", str(tmp_path / "out"), COMPARED)
     assert (len(plan.actions), plan.unchanged) == (0, 5)
 
 
@@ -181,7 +188,8 @@ def test_an_empty_plan_is_done(tmp_path: Path) -> None:
 
 MANY = """
 import json, os, sys
-from application.transfers import apply, plan_download, plan_upload
+from application.applying import apply
+from application.transfers import plan_download, plan_upload
 from infrastructure.storage.providers import LocalProvider
 folder, n = sys.argv[1], 1002
 os.mkdir(folder + "/in")
@@ -192,8 +200,9 @@ for i in range(n):
 class Seen:
     bytes = 0
     keys = []
-    def moved(self, size): self.bytes += size
-    def finished(self, action): self.keys.append(action.key)
+    def started(self, action): pass
+    def moved(self, action, size): self.bytes += size
+    def finished(self, action, error): self.keys.append(action.key)
 
 provider = LocalProvider({"base_path": folder + "/store", "durable": False})
 provider.put_bytes("first", b"used before the fork")

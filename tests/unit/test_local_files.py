@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import stat
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from domain.errors import LocalFileError
+from domain.errors import ContentCorrupted, InsufficientStorage, LocalFileError, StoreUnavailable
 from domain.local_files import PART_PREFIX, LocalSource, ReplacementFile, sweep_parts
 
 
@@ -127,25 +128,173 @@ def test_the_part_of_a_killed_process_with_the_same_pid_is_no_obstacle(tmp_path:
     assert (tmp_path / "f").read_bytes() == b"new"
 
 
+# -- parts that a later process takes up
+
+HALF = bytes(9 << 20)
+
+
+def leave_a_part(path: Path, error: BaseException, *, keep: bool = True, identity: str = "object") -> list[str]:
+    with pytest.raises(type(error)), ReplacementFile(path, identity=identity) as file:
+        assert file.resumable
+        file.write(HALF)
+        file.keep = keep
+        raise error
+    return parts_in(path.parent)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), StoreUnavailable("away")])
+def test_a_part_that_is_to_be_kept_is_taken_up_by_the_next(tmp_path: Path, error: BaseException) -> None:
+    path = tmp_path / "f"
+    (name,) = leave_a_part(path, error)
+    with ReplacementFile(path, identity="object") as file:
+        assert file.part == str(tmp_path / name)
+        assert os.fstat(file.fileno()).st_size == len(HALF)
+        file.write_at(0, b"new")
+        file.commit()
+    assert path.read_bytes() == b"new" + HALF[3:]
+    assert os.listdir(tmp_path) == ["f"]
+
+
+@pytest.mark.parametrize("error", [ContentCorrupted("other bytes"), InsufficientStorage("full"), ValueError()])
+def test_an_error_that_does_not_pass_leaves_no_part(tmp_path: Path, error: BaseException) -> None:
+    assert leave_a_part(tmp_path / "f", error) == []
+
+
+def test_what_is_not_to_be_kept_is_not(tmp_path: Path) -> None:
+    assert leave_a_part(tmp_path / "f", KeyboardInterrupt(), keep=False) == []
+
+
+def test_a_part_is_taken_up_for_the_same_file_and_the_same_content_only(tmp_path: Path) -> None:
+    (name,) = leave_a_part(tmp_path / "f", KeyboardInterrupt())
+    for path, identity in ((tmp_path / "f", "other"), (tmp_path / "g", "object"), (tmp_path / "f", "")):
+        with ReplacementFile(path, identity=identity) as file:
+            assert os.path.basename(file.part) != name
+            assert os.fstat(file.fileno()).st_size == 0
+    assert parts_in(tmp_path) == [name]
+
+
+def test_a_part_can_be_begun_anew(tmp_path: Path) -> None:
+    leave_a_part(tmp_path / "f", KeyboardInterrupt())
+    with ReplacementFile(tmp_path / "f", identity="object") as file:
+        file.write(b"something")
+        file.start_over()
+        file.write(b"new")
+        file.sync()
+        file.commit()
+    assert (tmp_path / "f").read_bytes() == b"new"
+
+
+def test_of_two_that_write_one_file_at_once_each_has_a_part_of_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "f"
+    with ReplacementFile(path, identity="object") as first, ReplacementFile(path, identity="object") as second:
+        assert first.resumable and not second.resumable
+        assert first.part != second.part
+        first.write(b"first")
+        second.write(b"second")
+        second.commit()
+        assert path.read_bytes() == b"second"
+        first.commit()
+    assert path.read_bytes() == b"first"
+    assert os.listdir(tmp_path) == ["f"]
+
+
+@pytest.mark.parametrize("trap", ["a link", "a second name", "a folder", "a pipe"])
+def test_what_somebody_put_under_the_name_of_a_part_is_not_written(tmp_path: Path, trap: str) -> None:
+    (name,) = leave_a_part(tmp_path / "f", KeyboardInterrupt())
+    part, victim = tmp_path / name, tmp_path / "victim"
+    part.unlink()
+    victim.write_bytes(b"precious")
+    if trap == "a link":
+        part.symlink_to(victim)
+    elif trap == "a second name":
+        part.hardlink_to(victim)
+    elif trap == "a folder":
+        part.mkdir()
+    else:
+        os.mkfifo(part)
+    with ReplacementFile(tmp_path / "f", identity="object") as file:
+        assert not file.resumable
+        file.write(b"new")
+        file.commit()
+    assert (tmp_path / "f").read_bytes() == b"new"
+    assert victim.read_bytes() == b"precious"
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o444, 0o640])
+def test_the_mode_of_the_old_file_is_kept_over_a_part_that_is_taken_up(tmp_path: Path, mode: int) -> None:
+    path = tmp_path / "f"
+    path.write_bytes(b"old")
+    path.chmod(mode)
+    (name,) = leave_a_part(path, KeyboardInterrupt())
+    left = stat.S_IMODE((tmp_path / name).stat().st_mode)
+    assert left & 0o600 == 0o600, "or the next process can't open it"
+    assert left & ~0o600 == mode & ~0o600
+    with ReplacementFile(path, identity="object") as file:
+        assert file.resumable
+        file.commit()
+    assert stat.S_IMODE(path.stat().st_mode) == mode
+
+
 # -- sweep_parts
+
+
+def test_a_part_that_can_be_taken_up_is_swept_after_seven_days_or_when_it_is_small(tmp_path: Path) -> None:
+    day = 24 * 3600
+    (name,) = leave_a_part(tmp_path / "f", KeyboardInterrupt())
+    for age in (3600, 6 * day):
+        os.utime(tmp_path / name, (time.time() - age,) * 2)
+        sweep_parts(str(tmp_path))
+        assert parts_in(tmp_path) == [name]
+    with ReplacementFile(tmp_path / "f", identity="object"):
+        os.utime(tmp_path / name, (time.time() - 8 * day,) * 2)
+        sweep_parts(str(tmp_path))
+        assert parts_in(tmp_path) == [name], "it is being written"
+    assert parts_in(tmp_path) == []
+    (name,) = leave_a_part(tmp_path / "f", KeyboardInterrupt())
+    os.utime(tmp_path / name, (time.time() - 8 * day,) * 2)
+    sweep_parts(str(tmp_path))
+    assert parts_in(tmp_path) == []
+    (name,) = leave_a_part(tmp_path / "f", KeyboardInterrupt())
+    os.truncate(tmp_path / name, 8 << 20)
+    sweep_parts(str(tmp_path))
+    assert parts_in(tmp_path) == []
 
 
 def test_only_the_old_parts_that_nobody_writes_are_swept(tmp_path: Path) -> None:
     old = time.time() - 3600
-    dead, young, folder = (tmp_path / f"{PART_PREFIX}{name}" for name in ("dead", "young", "folder"))
+    dead, empty, folder = (tmp_path / f"{PART_PREFIX}{name}" for name in ("dead", "empty", "folder"))
     dead.write_bytes(b"half")
-    young.touch()
+    empty.touch()
     folder.mkdir()
     plain = tmp_path / "plain"
     plain.write_bytes(b"x")
     for path in (dead, folder, plain):
         os.utime(path, (old, old))
     with ReplacementFile(tmp_path / "f") as file:
-        (living,) = set(parts_in(tmp_path)) - {dead.name, young.name, folder.name}
+        (living,) = set(parts_in(tmp_path)) - {dead.name, empty.name, folder.name}
         file.write(b"new")
         os.utime(tmp_path / living, (old, old))
         sweep_parts(str(tmp_path))
-        assert set(os.listdir(tmp_path)) == {living, young.name, folder.name, "plain"}
+        assert set(os.listdir(tmp_path)) == {living, folder.name, "plain"}
+        file.commit()
+    assert (tmp_path / "f").read_bytes() == b"new"
+
+
+def test_a_part_that_is_swept_before_it_is_locked_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lock, swept = fcntl.flock, []
+
+    def late(fd: int, how: int) -> None:
+        if not swept:
+            swept.extend(parts_in(tmp_path))
+            monkeypatch.setattr(fcntl, "flock", lock)
+            sweep_parts(str(tmp_path))
+            assert parts_in(tmp_path) == []
+        lock(fd, how)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    with ReplacementFile(tmp_path / "f") as file:
+        file.write(b"new")
+        assert len(swept) == 1 and swept != parts_in(tmp_path)
         file.commit()
     assert (tmp_path / "f").read_bytes() == b"new"
 

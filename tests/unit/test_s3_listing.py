@@ -182,7 +182,6 @@ def test_what_xml_can_not_say_beside_the_keys_does_no_harm(bad: str) -> None:
         b"<ListAllMyBucketsResult></ListAllMyBucketsResult>",
         b"<Error><Code>Odd</Code></Error>",
         b"<wrap><ListBucketResult/></wrap>",
-        plain("a")[:-5],
         plain("a") + b"<more/>",
         plain("\x01", encoded=False),
         plain("&#1;", encoded=False),
@@ -193,6 +192,13 @@ def test_what_xml_can_not_say_beside_the_keys_does_no_harm(bad: str) -> None:
 def test_what_is_no_listing_is_a_matter_of_the_endpoint(document: bytes) -> None:
     with pytest.raises(ConfigurationError, match="what http://store:9000 answers is no S3 listing; check the endpoint"):
         keys_of(document)
+
+
+@pytest.mark.parametrize("left", [5, 40, 100])
+def test_a_listing_that_ends_early_may_be_asked_for_again(left: int) -> None:
+    with pytest.raises(StoreUnavailable, match="ended early") as raised:
+        keys_of(plain("a")[:-left])
+    assert raised.value.retryable
 
 
 @pytest.mark.parametrize(

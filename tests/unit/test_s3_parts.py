@@ -6,6 +6,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,9 +23,9 @@ from domain.errors import (
     TooManyRequests,
 )
 from domain.objects import Capabilities
-from infrastructure.storage.s3.credentials import GivenCredentials, KeyPair
+from infrastructure.storage.s3.credentials import ChainCredentials, GivenCredentials, KeyPair
 from infrastructure.storage.s3.dialect import MIB, Dialect, Target
-from infrastructure.storage.s3.journal import UploadJournal
+from infrastructure.storage.s3.journal import FetchedRanges, StoredPart, UploadJournal
 from infrastructure.storage.s3.parallel import in_order
 from infrastructure.storage.s3.retries import Retries
 from infrastructure.storage.s3.signing import canonical_query
@@ -40,6 +41,34 @@ TARGET = Target(
     dialect=Dialect(Capabilities()),
     capabilities=Capabilities(),
 )
+
+# -- stores
+
+
+@pytest.mark.parametrize(
+    ("other", "same"),
+    [
+        ({"bucket": "other", "provider": "minio", "region": "eu-1"}, True),
+        ({"credentials": GivenCredentials(KeyPair("AKIA", "secret", "token"))}, True),
+        ({"credentials": GivenCredentials(KeyPair("AKIB", "secret"))}, False),
+        ({"credentials": ChainCredentials("s3", None)}, False),
+        ({"endpoint_url": "http://store:9000"}, False),
+        ({"endpoint_url": "https://store:9001"}, False),
+    ],
+)
+def test_one_store_is_one_address_and_one_account(other: dict[str, Any], same: bool, monkeypatch) -> None:
+    monkeypatch.setattr(ChainCredentials, "current", lambda self: KeyPair("ASIA", "secret"))
+    assert TARGET.is_store_of(replace(TARGET, **other)) is same
+    assert replace(TARGET, **other).is_store_of(TARGET) is same
+
+
+def test_two_chains_are_one_account_where_their_profile_is_the_same(monkeypatch) -> None:
+    """Each may have had a session of its own opened: nobody is asked for a key pair."""
+    monkeypatch.setattr(ChainCredentials, "current", None)
+    one, same, other = (replace(TARGET, credentials=ChainCredentials("s3", name)) for name in (None, None, "other"))
+    assert one.is_store_of(same)
+    assert not one.is_store_of(other)
+
 
 # -- retries
 
@@ -150,27 +179,80 @@ def test_the_journal_keeps_odd_keys(tmp_path: Path) -> None:
     assert journal.keys("") == []
 
 
-@pytest.mark.parametrize("trouble", ["no database", "another table", "a folder", "a folder that is a file", "cut off"])
+def test_the_journal_tells_what_can_be_gone_on_with(tmp_path: Path) -> None:
+    path = tmp_path / "state"
+    journal = UploadJournal(TARGET, path)
+    part, other = StoredPart(1, 5, '"e"', "ab"), StoredPart(2, 6, "f", "cd")
+    for upload_id, content in (("1", "old"), ("2", "new"), ("3", "")):
+        journal.begun("k", upload_id, content)
+        assert journal.stored("k", upload_id, other)
+    assert journal.stored("k", "2", part._replace(etag="before it was sent again"))
+    assert journal.stored("k", "2", part)
+    elsewhere = UploadJournal(replace(TARGET, bucket="other"), path)
+    assert elsewhere.uploads("k") == elsewhere.parts("k", "2") == []
+    elsewhere.ended("k", "2")
+    again = UploadJournal(TARGET, path)
+    assert sorted(again.uploads("k")) == [("1", "old"), ("2", "new")]
+    assert again.uploads("j") == []
+    assert again.parts("k", "2") == [part, other]
+    again.ended("k", "2")
+    assert again.uploads("k") == [("1", "old")]
+    assert again.parts("k", "2") == []
+    assert again.parts("k", "1") == [other]
+
+
+def test_ranges_are_those_of_one_file_and_one_state_of_the_object(tmp_path: Path) -> None:
+    path = tmp_path / "state"
+    ranges = FetchedRanges("/d/part\udcff", 7, path)
+    assert not ranges.any()
+    assert ranges.whole("etag", 0, 8) and ranges.whole("etag", 8, 16) and ranges.whole("etag", 8, 16)
+    assert ranges.any()
+    assert FetchedRanges("/d/part\udcff", 7, path).of("etag") == {(0, 8), (8, 16)}
+    assert ranges.of("other") == set()
+    for other in (FetchedRanges("/d/part\udcff", 8, path), FetchedRanges("/d/part", 7, path)):
+        assert not other.any()
+        assert other.of("etag") == set()
+    assert ranges.forget()
+    assert not ranges.any()
+    assert ranges.of("etag") == set()
+
+
+@pytest.mark.parametrize("trouble", ["a folder", "a folder that is a file"])
 def test_a_journal_that_can_not_be_had_is_done_without(trouble: str, tmp_path: Path) -> None:
+    path = tmp_path / "state"
+    if trouble == "a folder":
+        path.mkdir()
+    else:
+        path.write_bytes(b"")
+        path /= "state"
+    journal = UploadJournal(TARGET, path)
+    journal.begun("k", "id", "content")
+    assert not journal.stored("k", "id", StoredPart(1, 5, "e", "ab"))
+    assert journal.keys("") == journal.uploads("k") == journal.parts("k", "id") == []
+    journal.ended("k", "id")
+    ranges = FetchedRanges("part", 7, path)
+    assert not ranges.whole("etag", 0, 8)
+    assert not ranges.any()
+    assert ranges.of("etag") == set()
+    assert not ranges.forget()
+
+
+@pytest.mark.parametrize("trouble", ["no database", "another table", "cut off"])
+def test_a_journal_that_is_damaged_is_begun_anew(trouble: str, tmp_path: Path) -> None:
     path = tmp_path / "state"
     if trouble == "no database":
         path.write_bytes(b"this is no database" * 1000)
-    elif trouble == "a folder":
-        path.mkdir()
-    elif trouble == "a folder that is a file":
-        path.write_bytes(b"")
-        path /= "state"
     elif trouble == "another table":
-        with sqlite3.connect(path) as database:
+        with closing(sqlite3.connect(path)) as database:
             database.execute("CREATE TABLE uploads (something TEXT)")
-        database.close()
     else:
-        UploadJournal(TARGET, path).begun("k", "id")
+        UploadJournal(TARGET, path).begun("before", "id")
         path.write_bytes(path.read_bytes()[:5000])
     journal = UploadJournal(TARGET, path)
     journal.begun("k", "id")
-    assert journal.keys("") == []
+    assert journal.keys("") == ["k"]
     journal.ended("k", "id")
+    assert journal.keys("") == []
 
 
 # -- parts

@@ -32,6 +32,10 @@ SHARED = {
     "multipart_threshold": ("STORAGE_MULTIPART_THRESHOLD",),
     "multipart_chunksize": ("STORAGE_MULTIPART_CHUNKSIZE",),
     "create_buckets": ("STORAGE_CREATE_BUCKETS",),
+    "concurrency": ("STORAGE_CONCURRENCY",),
+    "bandwidth": ("STORAGE_BANDWIDTH",),
+    "requests_per_second": ("STORAGE_REQUESTS_PER_SECOND",),
+    "memory": ("STORAGE_MEMORY",),
     "capabilities": ("STORAGE_CAPABILITIES",),
 }
 VARIABLES: dict[str, dict[str, tuple[str, ...]]] = {
@@ -116,6 +120,10 @@ SAID: dict[str, tuple[str, Any]] = {
     "multipart_threshold": ("16777216", 16 * MIB),
     "multipart_chunksize": ("5242880", 5 * MIB),
     "create_buckets": ("yes", True),
+    "concurrency": ("200", 200),
+    "bandwidth": ("1.5MiB", 3 * MIB // 2),
+    "requests_per_second": ("0.5", 0.5),
+    "memory": ("64MiB", 64 * MIB),
     "capabilities": ("presign=false, create_if_absent=true", {"presign": False, "create_if_absent": True}),
 }
 NEEDED = ("access_key_id", "secret_access_key", "key_id", "application_key", "account_id", "bucket_name")

@@ -23,13 +23,13 @@ from domain.transfer import TransferAction
 
 BEGINNING = """
 import json, os, signal, sys, time
-from application.worker_processes import WorkerDied, in_processes
+from application.worker_processes import Stored, WorkerDied, in_processes
 from domain.errors import ContentCorrupted, LocalFileError, StorageError
 from domain.transfer import TransferAction
 
 folder = sys.argv[1]
 parent = os.getpid()
-seen, failures = [], []
+seen, failures, stored = [], [], {}
 
 def actions(count):
     return [TransferAction(f"{folder}/{number}", f"k/{number}", 1, "asked for") for number in range(count)]
@@ -40,14 +40,21 @@ def number_of(action):
 def mark(action):
     os.close(os.open(action.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
 
+def stored_as(action):
+    return Stored(f"etag of {action.key}", "" if number_of(action) % 2 else action.key * 2, "state")
+
 def done(outcome):
-    seen.extend(action.key for action in outcome.finished)
-    failures.extend((action.key, type(error).__name__, error.message, error.key) for action, error in outcome.failures)
+    for action, result in outcome.results:
+        seen.append(action.key)
+        if isinstance(result, StorageError):
+            failures.append((action.key, type(result).__name__, result.message, result.key))
+        else:
+            stored[action.key] = result
     return True
 
 def run(count, move, processes=2, close=lambda: None, done=done):
     try:
-        in_processes(actions(count), processes, move, close, done)
+        in_processes(actions(count), processes, lambda action: move(action) or stored_as(action), close, done)
         return None
     except (Exception, KeyboardInterrupt) as error:
         return " ".join([f"{type(error).__name__}: {error}", *getattr(error, "__notes__", [])])
@@ -89,6 +96,14 @@ def test_every_action_is_done_once(run: Run, tmp_path: Path) -> None:
     assert said["error"] is None
     assert (said["seen"], said["distinct"], said["failures"]) == (1000, 1000, [])
     assert {int(name) for name in os.listdir(tmp_path)} == set(range(1000))
+
+
+def test_what_is_known_of_each_object_comes_home(run: Run) -> None:
+    said = run("tell(error=run(200, mark), stored=[[key, *stored[key]] for key in seen])")
+    assert sorted(said["stored"]) == sorted(
+        [f"k/{number}", f"etag of k/{number}", "" if number % 2 else f"k/{number}k/{number}", "state"]
+        for number in range(200)
+    )
 
 
 def test_nothing_is_done_in_this_process_and_each_other_one_closes_once(run: Run, tmp_path: Path) -> None:

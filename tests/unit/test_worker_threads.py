@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from application.transfers import apply, plan_download, plan_upload
-from application.worker_processes import Outcome
+from application.applying import apply
+from application.transfers import plan_download, plan_upload
+from application.worker_processes import Outcome, Stored
 from application.worker_threads import in_threads
 from domain.errors import AccessDenied, ContentCorrupted, LocalFileError, StorageError
 from domain.storage import ObjectInfo
@@ -21,7 +22,7 @@ from infrastructure.storage.providers import MemoryProvider
 
 LARGE = (8 << 20) + 1
 PATIENCE = 10.0
-Move = Callable[[TransferAction], None]
+Move = Callable[[TransferAction], object]
 
 
 class Told:
@@ -44,7 +45,12 @@ class Run:
         self.interruption = Told()
         self.go_on = go_on
         self.stopping = threading.Event()
-        self._arguments = (actions, move, self.done)
+
+        def moved(action: TransferAction) -> Stored:
+            move(action)
+            return stored(action)
+
+        self._arguments = (actions, moved, self.done)
         self._threads = threads
         self.move_many: Any = None
 
@@ -65,11 +71,29 @@ class Run:
 
     @property
     def finished(self) -> list[str]:
-        return [action.key for outcome in self.outcomes for action in outcome.finished]
+        return [action.key for outcome in self.outcomes for action, _ in outcome.results]
 
     @property
     def failed(self) -> dict[str, str]:
-        return {action.key: error.message for outcome in self.outcomes for action, error in outcome.failures}
+        return {
+            action.key: result.message
+            for outcome in self.outcomes
+            for action, result in outcome.results
+            if isinstance(result, StorageError)
+        }
+
+    @property
+    def stored(self) -> dict[str, Stored]:
+        return {
+            action.key: result
+            for outcome in self.outcomes
+            for action, result in outcome.results
+            if isinstance(result, Stored)
+        }
+
+
+def stored(action: TransferAction) -> Stored:
+    return Stored(f"etag of {action.key}", action.key * 2)
 
 
 def actions(count: int, size: int = 1, first: int = 0) -> list[TransferAction]:
@@ -241,11 +265,14 @@ class Seen:
         self.bytes = 0
         self.keys: list[str] = []
 
-    def moved(self, size: int) -> None:
+    def started(self, action: TransferAction) -> None:
+        pass
+
+    def moved(self, action: TransferAction, size: int) -> None:
         with self.lock:
             self.bytes += size
 
-    def finished(self, action: TransferAction) -> None:
+    def finished(self, action: TransferAction, error: StorageError | None) -> None:
         self.keys.append(action.key)
 
 
@@ -332,10 +359,10 @@ def test_small_files_go_many_at_a_time_and_others_one_by_one() -> None:
     alone: list[str] = []
     together: list[str] = []
 
-    def move_many(files: Iterable[TransferAction]) -> Iterator[tuple[TransferAction, StorageError | None]]:
+    def move_many(files: Iterable[TransferAction]) -> Iterator[tuple[TransferAction, Stored | StorageError]]:
         for file in files:
             together.append(file.key)
-            yield file, AccessDenied(f"no {file.key}") if file.key == "k3" else None
+            yield file, AccessDenied(f"no {file.key}") if file.key == "k3" else stored(file)
 
     run = Run([*actions(5), *actions(3, size=2 << 20, first=5)], lambda action: alone.append(action.key))
     run.move_many = move_many
@@ -344,12 +371,15 @@ def test_small_files_go_many_at_a_time_and_others_one_by_one() -> None:
     assert sorted(alone) == ["k5", "k6", "k7"]
     assert sorted(run.finished) == [f"k{number}" for number in range(8)]
     assert run.failed == {"k3": "no k3"}
+    assert run.stored == {
+        f"k{number}": Stored(f"etag of k{number}", f"k{number}k{number}") for number in range(8) if number != 3
+    }
 
 
 def test_a_no_from_the_caller_ends_many_as_well() -> None:
     moved: list[str] = []
 
-    def move_many(files: Iterable[TransferAction]) -> Iterator[tuple[TransferAction, StorageError | None]]:
+    def move_many(files: Iterable[TransferAction]) -> Iterator[tuple[TransferAction, Stored | StorageError]]:
         for file in files:
             moved.append(file.key)
             run.stopping.wait(PATIENCE)

@@ -27,8 +27,8 @@ pytest.register_assert_rewrite(
     *(
         f"{__name__}.{module}"
         for module in (
-            "concurrency", "conditions", "copying", "deleting", "files", "group", "keys", "life", "listing", "metadata",
-            "model", "reading", "verification", "writing",
+            "concurrency", "conditions", "copying", "deleting", "files", "group", "keys", "life", "listing", "many", "metadata",
+            "model", "reading", "replicating", "verification", "writing",
         )
     )
 )  # fmt: skip

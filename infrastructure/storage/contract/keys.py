@@ -123,6 +123,8 @@ _TAKING_A_KEY: Mapping[str, Call] = {
     "copy from": lambda provider, key, file: provider.copy(key, "other"),
     "copy to": lambda provider, key, file: provider.copy("there", key),
     "copy onto itself": lambda provider, key, file: provider.copy(key, key),
+    "copy_from from": lambda provider, key, file: provider.copy_from(provider, key, "other"),
+    "copy_from to": lambda provider, key, file: provider.copy_from(provider, "there", key),
     "delete": lambda provider, key, file: provider.delete(key),
 }
 

@@ -12,6 +12,7 @@ from domain.errors import BucketNotFound, UnsupportedOperation
 from domain.storage import Capabilities, IStorageProvider, StorageLocation, WriteCondition
 from infrastructure.storage.contract.group import PromiseGroup, listed, refusal, unused_bucket_name
 from infrastructure.storage.contract.harness import Harness
+from infrastructure.storage.providers.memory_provider import MemoryProvider
 
 # The nine methods that callers wrote against before there was this port: names and positions are fixed.
 _NINE = {
@@ -27,6 +28,14 @@ _NINE = {
 }
 
 _MISSING = "never-made-bucket"
+
+
+def _elsewhere() -> IStorageProvider:
+    """Another store, with an object `a`."""
+    other = MemoryProvider({})
+    other.put_bytes("a", b"data")
+    return other
+
 
 Call = Callable[[IStorageProvider, Path], object]
 _CALLS: Mapping[str, Call] = {
@@ -46,6 +55,8 @@ _CALLS: Mapping[str, Call] = {
     "upload": lambda provider, folder: provider.upload(str(folder / "upload"), "a"),
     "copy": lambda provider, folder: provider.copy("a", "b"),
     "copy onto itself": lambda provider, folder: provider.copy("a", "a"),
+    "copy_from": lambda provider, folder: provider.copy_from(_elsewhere(), "a", "b"),
+    "copy_from within": lambda provider, folder: provider.copy_from(provider, "a", "b"),
     "delete": lambda provider, folder: provider.delete("a"),
     "delete_many": lambda provider, folder: provider.delete_many(["a", "b"]),
 }

@@ -17,6 +17,7 @@ from infrastructure.storage.contract.many import ManyFiles
 from infrastructure.storage.contract.metadata import Metadata
 from infrastructure.storage.contract.model import Model
 from infrastructure.storage.contract.reading import Reading
+from infrastructure.storage.contract.replicating import Replicating
 from infrastructure.storage.contract.verification import Verification
 from infrastructure.storage.contract.writing import Writing
 
@@ -35,6 +36,7 @@ class StorageProviderContract(
     Keys,
     Conditions,
     Copying,
+    Replicating,
     Deleting,
     ManyFiles,
     Concurrency,

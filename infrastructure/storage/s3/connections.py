@@ -17,10 +17,10 @@ from __future__ import annotations
 
 import math
 import os
-import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies_environment, proxy_bypass_environment  # type: ignore[attr-defined]
 
@@ -29,96 +29,26 @@ import pycurl
 from domain.errors import ConfigurationError
 from infrastructure.storage.s3.addresses import checked_proxy
 from infrastructure.storage.s3.dialect import Target
-
-_ERROR_BYTES = 1 << 16
-"""How much is read of an answer that is no success."""
-
-_BUFFER_BYTES = 1 << 14
-_LARGE_BUFFER_BYTES = 1 << 19
-"""Of what is large; for what is small a large one takes longer to be had than to be filled."""
-
-_SELECT_SECONDS = 0.1
-
-
-class Reply(NamedTuple):
-    """An answer with its body; `headers` have their names in small letters."""
-
-    status: int
-    headers: Mapping[str, str]
-    data: bytes
-
-
-class ConnectionTrouble(Exception):
-    """A request that got no answer, or half of one.
-
-    Attributes:
-        code: libcurl's.
-        text: libcurl's sentence, which may have the address in it.
-    """
-
-    def __init__(self, code: int, text: str) -> None:
-        super().__init__(f"{text} (libcurl {code})")
-        self.code = code
-        self.text = text
-
-
-class Pieces:
-    """A body that is made while it is sent.
-
-    Attributes:
-        size: bytes in all.
-    """
-
-    def __init__(self, pieces: Iterator[bytes], size: int) -> None:
-        self.size = size
-        self._pieces = pieces
-        self._left = memoryview(b"")
-
-    def read(self, most: int) -> bytes:
-        """The next bytes; none at the end."""
-        while not self._left:
-            following = next(self._pieces, None)
-            if following is None:
-                return b""
-            self._left = memoryview(following)
-        piece, self._left = self._left[:most], self._left[most:]
-        return bytes(piece)
-
-
-Sink = Callable[[bytes], object]
-"""Takes the bytes of a success as they come, instead of a `Reply` that holds them."""
-
-
-class Request(NamedTuple):
-    """A request as it is sent.
-
-    Attributes:
-        limit: bytes of the body after which no more is read; the reply has those.
-        sink: gets the body where the status is below 300; what it raises is raised where the request was sent.
-    """
-
-    method: str
-    url: str
-    headers: Mapping[str, str]
-    body: bytes | Pieces | None = None
-    limit: int | None = None
-    sink: Sink | None = None
-
-
-Tag = TypeVar("Tag")
+from infrastructure.storage.s3.handles import Connection, ConnectionTrouble, Reply, Request
+from infrastructure.storage.s3.limits import Traffic
+from infrastructure.storage.s3.multi import Tag, refusal_of, send_all, size_of_body
 
 
 class Connections:
     """Connections to the host of one bucket, kept open and used again. Thread-safe.
 
     A handle is one thread's at a time. A child process makes its own: those of its parent are left to the parent.
+
+    Attributes:
+        traffic: what limits them.
     """
 
     def __init__(self, target: Target) -> None:
         self._target = target
-        self._idle: list[_Connection] = []
+        self._idle: list[Connection] = []
         self._pid = os.getpid()
         self._options = _options(target)
+        self.traffic = Traffic(target)
 
     def send(self, request: Request) -> Reply:
         """Send one request; the answer, whatever its status.
@@ -131,8 +61,8 @@ class Connections:
         try:
             connection = self._idle.pop()
         except IndexError:
-            connection = _Connection(self._options)
-        reply = connection.send(request)
+            connection = Connection(self._options, self.traffic)
+        reply = self._in_turn(connection, request)
         # Not after an exception: who knows in what state that left it.
         if len(self._idle) < self._target.connections:
             self._idle.append(connection)
@@ -140,54 +70,36 @@ class Connections:
             connection.close()
         return reply
 
-    def send_many(
-        self, requests: Iterable[tuple[Tag, Request]], width: int
-    ) -> Iterator[tuple[Tag, Reply | ConnectionTrouble]]:
-        """Send requests, `width` of them at a time, and give the answers as they come, each with its request's tag.
+    def _in_turn(self, connection: Connection, request: Request) -> Reply:
+        traffic, size = self.traffic, size_of_body(request)
+        delay = traffic.start_of(size) - time.monotonic()
+        if delay > 0:
+            time.sleep(delay)
+        began = traffic.level.enter()
+        refused = None
+        try:
+            reply = connection.send(request)
+            size += len(reply.data) if request.sink is None else request.limit or 0
+            refused = refusal_of(reply)
+        finally:
+            traffic.level.leave(began, size, refused)
+        return reply
 
-        All in this thread: threads that wait for one answer each spend more on taking turns than on the requests. Leaving the
-        iteration early breaks off what is under way.
+    def send_many(
+        self, requests: Iterable[tuple[Tag, Request]], largest: int = 0
+    ) -> Iterator[tuple[Tag, Reply | ConnectionTrouble]]:
+        """Send requests, many of them at a time, and give the answers as they come, each with its request's tag.
+
+        One that the store refuses because it wants fewer is sent again, later and a few times; then the refusal is its answer.
+        Leaving the iteration early breaks off what is under way.
 
         Args:
             requests: taken one by one, as there is room; without `Pieces`.
+            largest: bytes that a request holds in memory at most, as its body or its answer.
         """
-        multi = pycurl.CurlMulti()
-        idle: list[_Connection] = []
-        busy: dict[Any, tuple[Tag, _Connection]] = {}
-        waiting = iter(requests)
-        try:
-            while True:
-                while len(busy) < width and (following := next(waiting, None)) is not None:
-                    tag, request = following
-                    connection = idle.pop() if idle else _Connection(self._options)
-                    connection.begin(request, heed_signals=False)
-                    multi.add_handle(connection.curl)
-                    busy[connection.curl] = tag, connection
-                if not busy:
-                    return
-                while multi.perform()[0] == pycurl.E_CALL_MULTI_PERFORM:
-                    pass
-                _, good, bad = multi.info_read()
-                ended: list[tuple[Any, ConnectionTrouble | None]] = [(curl, None) for curl in good]
-                ended += [(curl, ConnectionTrouble(code, text)) for curl, code, text in bad]
-                for curl, trouble in ended:
-                    tag, connection = busy.pop(curl)
-                    multi.remove_handle(curl)
-                    try:
-                        outcome: Reply | ConnectionTrouble = connection.end(trouble)
-                    except ConnectionTrouble as broken:
-                        outcome = broken
-                    idle.append(connection)
-                    yield tag, outcome
-                if not ended:
-                    multi.select(_SELECT_SECONDS)
-        finally:
-            for curl, (_, connection) in busy.items():
-                multi.remove_handle(curl)
-                connection.close()
-            for connection in idle:
-                connection.close()
-            multi.close()
+        if self._pid != os.getpid():
+            self._leave_to_parent()
+        return send_all(requests, largest, self.traffic, lambda: Connection(self._options, self.traffic))
 
     def close(self) -> None:
         """Close what is idle; the next request connects anew."""
@@ -200,145 +112,10 @@ class Connections:
         # Closing them here would say goodbye on the parent's encrypted connections.
         _of_parents.append(self._idle)
         self._idle, self._pid = [], os.getpid()
+        self.traffic = Traffic(self._target)  # whose locks may be held there
 
 
 _of_parents: list[Any] = []
-
-
-class _Connection:
-    """A libcurl handle, which keeps its connection between requests."""
-
-    def __init__(self, options: Mapping[int, Any]) -> None:
-        self.curl = curl = pycurl.Curl()
-        for option, value in options.items():
-            curl.setopt(option, value)
-        self._lines: list[bytes] = []
-        curl.setopt(pycurl.HEADERFUNCTION, self._lines.append)
-        curl.setopt(pycurl.WRITEFUNCTION, self._take)
-        curl.setopt(pycurl.XFERINFOFUNCTION, _look_for_signals)
-        self._parts: list[bytes] = []
-        self._room = 0
-        self._full = False
-        self._sink: Sink | None = None
-        self._body: Pieces | None = None
-        self._raised: BaseException | None = None
-
-    def close(self) -> None:
-        self.curl.close()
-
-    def send(self, request: Request) -> Reply:
-        self.begin(request, heed_signals=threading.current_thread() is threading.main_thread())
-        trouble = None
-        try:
-            self.curl.perform()
-        except pycurl.error as error:
-            trouble = ConnectionTrouble(*error.args)
-        except BaseException:
-            self._let_go()
-            raise
-        return self.end(trouble)
-
-    def begin(self, request: Request, *, heed_signals: bool) -> None:
-        """Make the handle ready to send this request."""
-        method, url, headers, body, limit, sink = request
-        curl = self.curl
-        self._lines.clear()
-        self._full = False
-        self._room = -1 if limit is None else limit
-        self._sink = sink
-        curl.setopt(pycurl.URL, url)
-        # This takes back what the request before has set, in whatever of the ways below.
-        curl.setopt(pycurl.HTTPGET, 1)
-        curl.setopt(pycurl.FRESH_CONNECT, 0)
-        if isinstance(body, Pieces):
-            self._body = body
-            curl.setopt(pycurl.UPLOAD, 1)
-            curl.setopt(pycurl.READFUNCTION, self._give)
-            curl.setopt(pycurl.INFILESIZE_LARGE, body.size)
-            # One that had ended meanwhile would need the first pieces once more.
-            curl.setopt(pycurl.FRESH_CONNECT, 1)
-        elif body is not None:
-            curl.setopt(pycurl.POSTFIELDS, body)
-        elif method == "HEAD":
-            curl.setopt(pycurl.NOBODY, 1)
-        large = isinstance(body, Pieces) or (body is not None and len(body) > _LARGE_BUFFER_BYTES)
-        curl.setopt(pycurl.UPLOAD_BUFFERSIZE, _LARGE_BUFFER_BYTES if large else _BUFFER_BYTES)
-        curl.setopt(pycurl.BUFFERSIZE, _LARGE_BUFFER_BYTES if sink else _BUFFER_BYTES)
-        curl.setopt(pycurl.CUSTOMREQUEST, method)
-        # Without a value: of those that libcurl adds by itself.
-        lines = ["expect:", "accept:"] if "content-type" in headers else ["expect:", "accept:", "content-type:"]
-        # A semicolon: a header that is empty.
-        lines += [f"{name}: {value}" if value else f"{name};" for name, value in headers.items()]
-        curl.setopt(pycurl.HTTPHEADER, lines)
-        # A signal is heeded in the main thread alone, and there only while Python runs now and then.
-        curl.setopt(pycurl.NOPROGRESS, not heed_signals)
-
-    def end(self, trouble: ConnectionTrouble | None) -> Reply:
-        """What came of the request."""
-        data = b"".join(self._parts)
-        raised = self._raised
-        self._let_go()
-        if raised is not None:
-            raise raised
-        if trouble and not (self._full or self._room == 0):
-            raise trouble
-        if not self._lines or self._lines[-1].strip():  # libcurl takes such an answer for a whole one
-            raise ConnectionTrouble(pycurl.E_GOT_NOTHING, "the answer ended within its headers")
-        return Reply(self.curl.getinfo(pycurl.RESPONSE_CODE), _parsed(self._lines), data)
-
-    def _let_go(self) -> None:
-        # An idle connection holds no bodies.
-        self._body = self._sink = self._raised = None
-        self._parts.clear()
-        self.curl.setopt(pycurl.POSTFIELDS, b"")
-
-    def _take(self, data: bytes) -> int | None:
-        try:
-            if not self._is_success():
-                self._parts.append(data)
-                self._full = sum(map(len, self._parts)) >= _ERROR_BYTES
-                return 0 if self._full else None
-            if self._room >= 0:
-                if len(data) > self._room:
-                    data, self._full = data[: self._room], True
-                self._room -= len(data)
-            if self._sink is None:
-                self._parts.append(data)
-            else:
-                self._sink(data)
-            return 0 if self._full else None
-        except BaseException as error:  # libcurl has no way to pass it on
-            self._raised = error
-            return 0
-
-    def _is_success(self) -> bool:
-        status = next(line for line in reversed(self._lines) if line.startswith(b"HTTP/"))
-        return status.partition(b" ")[2][:1] == b"2"
-
-    def _give(self, most: int) -> bytes | int:
-        try:
-            return self._body.read(most) if self._body else b""
-        except BaseException as error:
-            self._raised = error
-            return int(pycurl.READFUNC_ABORT)
-
-
-def _look_for_signals(*_: int) -> None:
-    """Python runs the handlers of signals before it runs this."""
-
-
-def _parsed(lines: list[bytes]) -> dict[str, str]:
-    """The headers of the last answer: others may come before it, of a proxy or to say that it goes on."""
-    headers: dict[str, str] = {}
-    for line in b"".join(lines).decode("latin-1").split("\n"):
-        if line.startswith("HTTP/"):
-            headers.clear()
-            continue
-        name, colon, value = line.partition(":")
-        if colon:
-            name, value = name.lower(), value.strip()
-            headers[name] = f"{headers[name]}, {value}" if name in headers else value
-    return headers
 
 
 def _options(target: Target) -> dict[int, Any]:

@@ -1,20 +1,17 @@
-"""boto3, for what is asked seldom: buckets, unfinished uploads, server-side copies."""
+"""boto3, for what is asked seldom: buckets and unfinished uploads."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
-from functools import cache, partial
-from typing import Any, TypeVar
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
 
 from domain.errors import AccessDenied, InvalidRequest
 from domain.storage import UnfinishedUpload
-from infrastructure.storage.s3.attributes import Attributes, plain_etag
 from infrastructure.storage.s3.dialect import Target
 from infrastructure.storage.s3.errors import no_store, of_botocore
 from infrastructure.storage.s3.redaction import redact_logs
-
-Answer = TypeVar("Answer")
 
 
 class ControlPlane:
@@ -67,9 +64,7 @@ class ControlPlane:
         """The multipart uploads that were begun under `prefix` and neither completed nor aborted."""
         marker: dict[str, str] = {}
         while True:
-            page: dict[str, Any] = self._asked(
-                f"list the unfinished uploads of {self._target.place()}", None, partial(self._page, prefix, marker)
-            )
+            page = self._page(prefix, marker)
             for upload in page.get("Uploads", []):
                 if upload["Key"].startswith(prefix):
                     yield UnfinishedUpload(upload["Key"], upload["UploadId"], upload.get("Initiated"))
@@ -77,63 +72,19 @@ class ControlPlane:
                 return
             marker = {"KeyMarker": page["NextKeyMarker"], "UploadIdMarker": page["NextUploadIdMarker"]}
 
-    def _page(self, prefix: str, marker: dict[str, str], client: Any) -> dict[str, Any]:
-        page: dict[str, Any] = client.list_multipart_uploads(Bucket=self._target.bucket, Prefix=prefix, **marker)
+    def _page(self, prefix: str, marker: dict[str, str]) -> dict[str, Any]:
+        doing = f"list the unfinished uploads of {self._target.place()}"
+        try:
+            page: dict[str, Any] = self._client().list_multipart_uploads(
+                Bucket=self._target.bucket, Prefix=prefix, **marker
+            )
+        except Exception as error:
+            raise of_botocore(self._target, error, doing) from error
         if not page.keys() & {"Bucket", "IsTruncated"}:
-            raise KeyError("Bucket")
+            raise no_store(self._target, doing)
         return page
 
-    # -- copies
-
-    def copy(self, source: str, etag: str, destination: str, attributes: Attributes) -> str:
-        """Copy within the bucket if the source still has this ETag; the copy's ETag.
-
-        Args:
-            attributes: what the copy is to have instead of the source's.
-        """
-        answer = self._asked(
-            f"copy {self._target.place(source)}",
-            source,
-            lambda client: client.copy_object(
-                Bucket=self._target.bucket,
-                Key=destination,
-                CopySource={"Bucket": self._target.bucket, "Key": source},
-                CopySourceIfMatch=f'"{etag}"',
-                MetadataDirective="REPLACE",
-                ContentType=attributes.content_type,
-                Metadata=attributes.encoded(),
-            ),
-        )
-        return plain_etag(answer["CopyObjectResult"].get("ETag"))
-
-    def copy_part(
-        self, source: str, etag: str, destination: str, upload_id: str, number: int, start: int, stop: int
-    ) -> str:
-        """Copy a range of the source as a part of an upload; the part's ETag."""
-        answer = self._asked(
-            f"copy {self._target.place(source)}",
-            source,
-            lambda client: client.upload_part_copy(
-                Bucket=self._target.bucket,
-                Key=destination,
-                UploadId=upload_id,
-                PartNumber=number,
-                CopySource={"Bucket": self._target.bucket, "Key": source},
-                CopySourceIfMatch=f'"{etag}"',
-                CopySourceRange=f"bytes={start}-{stop - 1}",
-            ),
-        )
-        return str(answer["CopyPartResult"]["ETag"])
-
     # -- inside
-
-    def _asked(self, doing: str, key: str | None, call: Callable[[Any], Answer]) -> Answer:
-        try:
-            return call(self._client())
-        except KeyError as missing:
-            raise no_store(self._target, doing) from missing
-        except Exception as error:
-            raise of_botocore(self._target, error, doing, key=key) from error
 
     def _client(self) -> Any:
         with self._lock:

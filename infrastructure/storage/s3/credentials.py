@@ -41,12 +41,23 @@ class GivenCredentials:
         return self._pair
 
 
+def of_one_account(one: Credentials, other: Credentials) -> bool:
+    """Whether both ask in one name. The access key tells; a secret only proves it, and is not looked at.
+
+    Raises:
+        AccessDenied: as `Credentials.current`.
+    """
+    if isinstance(one, ChainCredentials) and isinstance(other, ChainCredentials):
+        return one.profile == other.profile  # each may have had a session of its own opened
+    return one.current().access_key_id == other.current().access_key_id
+
+
 class ChainCredentials:
     """boto3's chain: environment, shared files and profiles, SSO, roles, container and instance metadata, with renewal."""
 
     def __init__(self, provider: str, profile: str | None) -> None:
         self._provider = provider
-        self._profile = profile
+        self.profile = profile
         self._found: Any = None
 
     def current(self) -> KeyPair:
@@ -68,12 +79,12 @@ class ChainCredentials:
             import botocore.session
             from botocore.exceptions import ProfileNotFound
 
-            session = botocore.session.Session(profile=self._profile)
+            session = botocore.session.Session(profile=self.profile)
             try:
                 self._found = session.get_credentials()
             except ProfileNotFound as error:
                 raise ConfigurationError(
-                    f"there is no profile {self._profile!r} in the AWS configuration; check AWS_PROFILE",
+                    f"there is no profile {self.profile!r} in the AWS configuration; check AWS_PROFILE",
                     provider=self._provider,
                 ) from error
         if self._found is None:

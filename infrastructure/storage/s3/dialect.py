@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from domain.keys import shortened
 from domain.storage import Capabilities
-from infrastructure.storage.s3.credentials import Credentials
+from infrastructure.storage.s3.credentials import Credentials, of_one_account
 
 MIB = 1 << 20
 GIB = 1 << 30
@@ -48,6 +48,10 @@ class Target:
         connections: how many are kept open.
         attempts: how often a request is sent before its failure is told.
         multipart_threshold, part_bytes: bytes.
+        concurrency: requests under way at most.
+        bandwidth: bytes a second, in each direction, or None.
+        requests_per_second: or None.
+        memory: bytes of objects that are held at a time.
     """
 
     provider: str
@@ -68,11 +72,23 @@ class Target:
     attempts: int = 5
     multipart_threshold: int = 64 * MIB
     part_bytes: int = 16 * MIB
+    concurrency: int = 64
+    bandwidth: int | None = None
+    requests_per_second: float | None = None
+    memory: int = 256 * MIB
 
     @property
     def secure(self) -> bool:
         """Whether requests are encrypted."""
         return self.endpoint_url.startswith("https:")
+
+    def is_store_of(self, other: Target) -> bool:
+        """Whether the other bucket is of the same store, and one that these credentials are known to reach.
+
+        Raises:
+            AccessDenied: there are no credentials.
+        """
+        return self.endpoint_url == other.endpoint_url and of_one_account(self.credentials, other.credentials)
 
     def bucket_address(self, endpoint_url: str) -> str:
         """The endpoint, with the bucket in its host's name where it does not go into the path."""

@@ -1,6 +1,6 @@
 """The S3 engine: one bucket, and which of the clients does what.
 
-Objects, their parts and listings go as signed requests of our own; buckets and copies are boto3's. Neither repeats a request:
+Objects, their parts, copies and listings go as signed requests of our own; buckets are boto3's. Neither repeats a request:
 `Retries` does, for both.
 """
 
@@ -22,6 +22,7 @@ from domain.errors import (
     ConfigurationError,
     InvalidRequest,
     ObjectNotFound,
+    PreconditionFailed,
     RangeNotSatisfiable,
     StorageError,
     StoreUnavailable,
@@ -34,11 +35,11 @@ from infrastructure.storage.s3.attributes import Attributes, info_of_write
 from infrastructure.storage.s3.conditional import ConditionalWrite
 from infrastructure.storage.s3.dialect import GIB, Target
 from infrastructure.storage.s3.errors import BytesDamaged, of_code
-from infrastructure.storage.s3.retries import Retries
+from infrastructure.storage.s3.retries import Retries, told_once
 
 if TYPE_CHECKING:
-    from infrastructure.storage.s3.connections import Sink
     from infrastructure.storage.s3.control_plane import ControlPlane
+    from infrastructure.storage.s3.handles import Sink
     from infrastructure.storage.s3.multipart import Multipart
     from infrastructure.storage.s3.wire import Wire
     from infrastructure.storage.s3.writing import FileContent
@@ -124,15 +125,20 @@ class S3Engine:
         self.retries(self.control.create_bucket)
         self.retries(self._probe)  # what is no store may say yes to anything
 
-    def asked(self, call: Callable[[], Answer]) -> Answer:
-        """`call()` with retries, and once more where it made known that the bucket is missing and may be made."""
+    def asked(self, call: Callable[[], Answer], *, repeated: bool = True) -> Answer:
+        """`call()` with retries, and once more where it made known that the bucket is missing and may be made.
+
+        Args:
+            repeated: False for what repeats its own requests: to repeat that as a whole would multiply the attempts.
+        """
+        attempt = partial(self.retries, call) if repeated else call
         try:
-            answer = self.retries(call)
+            answer = attempt()
         except BucketNotFound:
             if not self._create_bucket:
                 raise
             self.create_bucket()
-            answer = self.retries(call)
+            answer = attempt()
         except (AccessDenied, ConfigurationError, InvalidRequest) as error:
             if not isinstance(error, RangeNotSatisfiable):
                 self._explain(error)
@@ -174,11 +180,15 @@ class S3Engine:
         try:
             return self.wire.head(key)
         except ObjectNotFound:
-            # The answer to a HEAD has no body that would tell which of the two is missing. A bucket that answered a
-            # moment ago is taken to be there: who looks for many keys should not pay twice for each.
-            if time.monotonic() - self._seen > _SEEN_SECONDS:
+            # The answer to a HEAD has no body that would tell which of the two is missing.
+            if not self.bucket_is_there():
                 self._head_bucket()
+                self._seen = time.monotonic()
             raise
+
+    def bucket_is_there(self) -> bool:
+        """Whether the bucket answered a moment ago: who looks for many keys should not pay twice for each."""
+        return time.monotonic() - self._seen < _SEEN_SECONDS
 
     def get(
         self, key: str, start: int, stop: int | None, if_match: str | None, sink: Sink | None = None
@@ -196,15 +206,17 @@ class S3Engine:
 
     def put(self, key: str, data: bytes, attributes: Attributes, condition: WriteCondition | None) -> ObjectInfo:
         """Store bytes that are in memory, in one request."""
-        return self._put(key, len(data), attributes, condition, lambda sent: self.wire.put(key, data, sent, condition))
+        with self.wire.memory.holding(len(data)):
+            return self._put(
+                key, len(data), attributes, condition, lambda sent: self.wire.put(key, data, sent, condition)
+            )
 
     def content_of(self, source: LocalSource) -> FileContent:
         """The file, read once for what has to be known before it is sent."""
         from infrastructure.storage.s3.writing import FileContent
 
-        # TLS guards the parts on their way; without it the store compares each with the hash that it is signed with.
-        signed = source.size >= self.target.multipart_threshold and not self.target.secure
-        return FileContent(source, self.target.part_size(source.size) if signed else None)
+        in_parts = source.size >= self.target.multipart_threshold
+        return FileContent(source, self.target.part_size(source.size) if in_parts else None)
 
     def put_file(
         self,
@@ -216,7 +228,7 @@ class S3Engine:
     ) -> ObjectInfo:
         """Store a file: in one request below the threshold, in parts above."""
         can = self.target.capabilities
-        in_parts = content.size >= self.target.multipart_threshold
+        in_parts = content.part_bytes is not None
         if condition is not None and not (can.create_if_absent_multipart and condition.if_match is None):
             in_parts = False  # one request can be conditional where the end of many can't
             if content.size > self.target.dialect.max_put_bytes:
@@ -224,22 +236,18 @@ class S3Engine:
                     f"a condition on more than {self.target.dialect.max_put_bytes / GIB:.0f} GiB: this bucket can't do this",
                     provider=self.target.provider,
                 )
+        attempt = told_once(progress)
         if in_parts:
-            return self.asked(partial(self._in_parts, key, content, attributes, condition, progress))
-        told = 0
+            return self.asked(lambda: self._in_parts(key, content, attributes, condition, attempt()), repeated=False)
 
         def pieces() -> Iterator[bytes]:
-            nonlocal told
-            at = 0
+            moved = attempt()
             for piece in content.pieces(_SENT_PIECE_BYTES):
                 yield piece
-                at += len(piece)
-                if progress and at > told:  # what a repeated request sends again is no progress
-                    progress(at - told)
-                    told = at
+                moved(len(piece))
 
         def send(sent: Attributes) -> str:
-            from infrastructure.storage.s3.connections import Pieces
+            from infrastructure.storage.s3.handles import Pieces
 
             return self.wire.put(key, Pieces(pieces(), content.size), sent, condition)
 
@@ -251,17 +259,30 @@ class S3Engine:
         content: FileContent,
         attributes: Attributes,
         condition: WriteCondition | None,
-        progress: Progress | None,
+        progress: Progress,
     ) -> ObjectInfo:
-        upload = self.multipart.begin(key, attributes, progress)
+        upload = self.multipart.begin_or_resume(key, content, attributes, progress)
         try:
-            for piece, sha256 in content.parts(self.target.part_size(content.size)):
+            for piece, sha256 in content.parts(upload.there):
                 upload.send(piece, sha256)
             return upload.complete(condition)
-        except BaseException as error:
+        except BytesDamaged:  # on their way, or before
             upload.abort()
-            if isinstance(error, BytesDamaged):  # on their way, or before
-                content.check_unchanged()
+            content.check_unchanged()
+            raise
+        except StoreUnavailable as error:
+            if not upload.keep():
+                raise
+            raise type(error)(
+                f"{error.message}; what is stored is kept: run this again to go on, or free it with 'storage uploads abort'",
+                provider=error.provider,
+                key=error.key,
+            ) from error
+        except KeyboardInterrupt:
+            upload.keep()
+            raise
+        except BaseException:
+            upload.abort()
             raise
 
     def _put(
@@ -279,20 +300,40 @@ class S3Engine:
             etag = self.asked(ConditionalWrite(self.target, self.wire, key, condition, marked, send))
         return info_of_write(key, size, etag, attributes)
 
-    def copy(self, info: ObjectInfo, destination: str) -> ObjectInfo:
-        """Copy an object with all that is known of it, within the store."""
-        return self.copy_as(
-            info, destination, Attributes(info.content_type or "", info.metadata or {}, info.sha256 or "")
-        )
+    def copy(self, info: ObjectInfo, destination: str, *, origin: S3Engine | None = None) -> ObjectInfo:
+        """Copy an object with all that is known of it, within the store.
+
+        Args:
+            origin: of another bucket of this store, which has it.
+        """
+        return self._copy(origin or self, info, destination, None)
 
     def copy_as(self, info: ObjectInfo, destination: str, attributes: Attributes) -> ObjectInfo:
-        """Copy an object's bytes within the store, and give the copy these attributes."""
+        """Copy an object's bytes within the bucket, and give the copy these attributes."""
+        return self._copy(self, info, destination, attributes)
+
+    def _copy(self, origin: S3Engine, info: ObjectInfo, destination: str, attributes: Attributes | None) -> ObjectInfo:
+        from infrastructure.storage.s3.copies import ServerCopies
+
+        copies = ServerCopies(origin.target, self.target, self.wire)
+        known = attributes or Attributes(info.content_type or "", info.metadata or {}, info.sha256 or "")
         if info.size > self.target.dialect.max_put_bytes:
-            return self.asked(lambda: self.multipart.copy(info, destination, attributes))
-        etag = self.asked(lambda: self.control.copy(info.key, info.etag, destination, attributes))
-        if not etag:  # some stores don't tell
+            look = partial(origin.head, info.key)
+            return self.asked(lambda: copies.in_parts(info, destination, known, self.multipart, self.retries, look))
+        etag = self.asked(lambda: copies.copy(info, destination, attributes))
+        if not etag or (attributes is None and etag != info.etag):
+            # Some stores don't tell, or don't heed that the source is to be unchanged. What they copied is of one state.
             return self.head(destination)
-        return info_of_write(destination, info.size, etag, attributes)
+        return info_of_write(destination, info.size, etag, known)
+
+    def copy_exactly(self, info: ObjectInfo, destination: str, origin: S3Engine) -> ObjectInfo | None:
+        """Copy an object as `copy`, and look at what became of it; None where the store can't, or tells something else of it."""
+        with suppress(UnsupportedOperation, PreconditionFailed, ObjectNotFound):
+            self.copy(info, destination, origin=origin)
+            found = self.head(destination)
+            if found._replace(key=info.key, etag=info.etag, last_modified=info.last_modified) == info:
+                return found
+        return None
 
     # -- deleting
 

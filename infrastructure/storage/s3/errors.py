@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError, fromstring
+from xml.parsers import expat
 
 from domain.errors import (
     AccessDenied,
@@ -284,10 +285,13 @@ def document_of(target: Target, answer: bytes, name: str, doing: str, *, key: st
 
     Raises:
         StorageError: it is an error after all, which a store may find when it has begun to answer, or nothing of an S3 service.
+        StoreUnavailable: it ends early.
     """
     try:
         root = fromstring(answer)  # noqa: S314 - the answer of the store that was asked
-    except ParseError:
+    except ParseError as error:
+        if error.code in CUT and (f"<{name}".encode() in answer or answer.startswith(b"<?xml")):
+            raise answer_cut(target, doing, key=key) from None
         raise no_store(target, doing) from None
     found = root.tag.rpartition("}")[2]
     if found == "Error":
@@ -295,6 +299,25 @@ def document_of(target: Target, answer: bytes, name: str, doing: str, *, key: st
     if found != name:
         raise no_store(target, doing)
     return root
+
+
+CUT = frozenset(
+    expat.errors.codes[text]
+    for text in (
+        expat.errors.XML_ERROR_NO_ELEMENTS,
+        expat.errors.XML_ERROR_PARTIAL_CHAR,
+        expat.errors.XML_ERROR_UNCLOSED_CDATA_SECTION,
+        expat.errors.XML_ERROR_UNCLOSED_TOKEN,
+    )
+)
+"""What is wrong with a document that ends early, as the parser tells it."""
+
+
+def answer_cut(target: Target, doing: str, *, key: str | None = None) -> StoreUnavailable:
+    """The error for an answer that is one of an S3 service, as far as it goes."""
+    return StoreUnavailable(
+        f"can't {doing}: the answer of {target.endpoint_url} ended early; try again", provider=target.provider, key=key
+    )
 
 
 def no_store(target: Target, doing: str) -> ConfigurationError:

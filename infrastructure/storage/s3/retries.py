@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Protocol, TypeVar
 
 from domain.errors import StorageError
+from domain.storage import Progress
 
 Answer = TypeVar("Answer")
 
@@ -20,6 +21,25 @@ class Asked(Protocol):
     """Makes a call, and makes it again where that may help."""
 
     def __call__(self, call: Callable[[], Answer]) -> Answer: ...
+
+
+def told_once(progress: Progress | None) -> Callable[[], Progress]:
+    """Makes what each attempt tells its progress to: bytes that are moved again are no progress."""
+    told = 0
+
+    def attempt() -> Progress:
+        at = 0
+
+        def moved(size: int) -> None:
+            nonlocal at, told
+            at += size
+            if progress and at > told:
+                progress(at - told)
+                told = at
+
+        return moved
+
+    return attempt
 
 
 class Retries:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from typing import Any, ClassVar, Self
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import ByteSize, Field, SecretStr, field_validator, model_validator
 
 from domain.keys import check_bucket_name
 from infrastructure.storage.provider_settings import EnvironmentNames, ProviderSettings
 from infrastructure.storage.s3.addresses import bucket_in_host, checked_endpoint, checked_proxy
+from infrastructure.storage.s3.concurrency import MOST as MOST_AT_ONCE
 from infrastructure.storage.s3.credentials import Credentials, GivenCredentials, KeyPair
 from infrastructure.storage.s3.dialect import GIB, MIB
 
@@ -25,6 +26,10 @@ SHARED_ENVIRONMENT: EnvironmentNames = {
     "multipart_threshold": ("STORAGE_MULTIPART_THRESHOLD",),
     "multipart_chunksize": ("STORAGE_MULTIPART_CHUNKSIZE",),
     "create_buckets": ("STORAGE_CREATE_BUCKETS",),
+    "concurrency": ("STORAGE_CONCURRENCY",),
+    "bandwidth": ("STORAGE_BANDWIDTH",),
+    "requests_per_second": ("STORAGE_REQUESTS_PER_SECOND",),
+    "memory": ("STORAGE_MEMORY",),
 }
 """The variables that every S3-compatible provider reads; a vendor's own names come beside them."""
 
@@ -53,6 +58,13 @@ class S3Settings(ProviderSettings):
     multipart_chunksize: int = Field(default=16 * MIB, ge=5 * MIB, le=5 * GIB)
     create_buckets: bool = False
     """Make the bucket where it is missing."""
+    concurrency: int = Field(default=64, ge=1, le=MOST_AT_ONCE)
+    """Requests under way at most; how many of them help is found out."""
+    bandwidth: ByteSize | None = Field(default=None, ge=1000)
+    """Bytes a second, sent and received each: a number, or one such as `500K`, `10MB` or `1GiB`."""
+    requests_per_second: float | None = Field(default=None, gt=0, le=1_000_000)
+    memory: ByteSize = Field(default=ByteSize(256 * MIB), ge=MIB)
+    """Bytes of objects that are held at a time; written as `bandwidth`."""
     quoted_etags: bool | None = None
     """Whether this store compares the ETag of a conditional write with its quotes; by default the vendor's way."""
 

@@ -8,7 +8,7 @@ from xml.sax.saxutils import escape
 
 from domain.errors import ObjectNotFound
 from domain.storage import WriteCondition
-from infrastructure.storage.s3.attributes import Attributes
+from infrastructure.storage.s3.attributes import Attributes, plain_etag
 from infrastructure.storage.s3.dialect import Target
 from infrastructure.storage.s3.errors import document_of, no_store
 from infrastructure.storage.s3.wire import Wire
@@ -46,6 +46,36 @@ class Uploads:
         if "etag" not in reply.headers:
             raise no_store(self._target, doing)
         return reply.headers["etag"]
+
+    def stored_parts(self, key: str, upload_id: str, after: int = 0) -> tuple[dict[int, tuple[int, str]], int | None]:
+        """Some of the parts that the store has, by number: their size and plain ETag; and where to go on, or None.
+
+        Args:
+            after: only parts of higher numbers.
+
+        Raises:
+            ObjectNotFound: there is no such upload any more.
+        """
+        doing = f"list the parts of the multipart upload of {self._target.place(key)}"
+        query = [("part-number-marker", str(after)), ("uploadId", upload_id)]
+        reply = self._wire.send("GET", key, query=query, doing=doing)
+        page = document_of(self._target, reply.data, "ListPartsResult", doing, key=key)
+        try:
+            parts = {
+                int(part.findtext("{*}PartNumber", "")): (
+                    int(part.findtext("{*}Size", "")),
+                    plain_etag(part.findtext("{*}ETag")),
+                )
+                for part in page.iterfind("{*}Part")
+            }
+            if page.findtext("{*}IsTruncated") != "true":
+                return parts, None
+            further = int(page.findtext("{*}NextPartNumberMarker", ""))
+        except ValueError:
+            raise no_store(self._target, doing) from None
+        if further <= after:  # it would never end
+            raise no_store(self._target, doing)
+        return parts, further
 
     def complete(
         self, key: str, upload_id: str, parts: Sequence[tuple[int, str]], condition: WriteCondition | None

@@ -7,12 +7,23 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from urllib.parse import quote
 
-from domain.errors import StorageError, UnsupportedOperation
+from domain.errors import ObjectNotFound, StorageError, UnsupportedOperation
 from domain.storage import ObjectInfo, WriteCondition
-from infrastructure.storage.s3.attributes import META, WRITE_ID, Attributes, info_of_headers, plain_etag, written_etag
-from infrastructure.storage.s3.connections import Connections, ConnectionTrouble, Pieces, Reply, Request, Sink, Tag
+from infrastructure.storage.s3.attributes import (
+    META,
+    WRITE_ID,
+    Attributes,
+    info_of_headers,
+    info_of_write,
+    plain_etag,
+    written_etag,
+)
+from infrastructure.storage.s3.connections import Connections
 from infrastructure.storage.s3.dialect import Target
 from infrastructure.storage.s3.errors import no_store, of_curl, of_reply
+from infrastructure.storage.s3.handles import ConnectionTrouble, Pieces, Reply, Request, Sink
+from infrastructure.storage.s3.limits import Memory
+from infrastructure.storage.s3.multi import Tag
 from infrastructure.storage.s3.signing import NOTHING, UNSIGNED, Signer, canonical_query
 
 
@@ -28,6 +39,11 @@ class Wire:
     def close(self) -> None:
         """Close idle connections."""
         self._connections.close()
+
+    @property
+    def memory(self) -> Memory:
+        """For what is held of objects while they are moved."""
+        return self._connections.traffic.memory
 
     # -- objects
 
@@ -52,7 +68,8 @@ class Wire:
             headers["if-match"] = f'"{if_match}"'
         doing = f"read {self._target.place(key)}"
         limit = None if stop is None else stop - start
-        reply = self.send("GET", key, headers=headers, doing=doing, limit=limit, sink=sink)
+        with self.memory.holding(0 if sink else limit or 0):
+            reply = self.send("GET", key, headers=headers, doing=doing, limit=limit, sink=sink)
         info = self._info(key, reply, doing)
         if start and reply.status != 206 and "content-range" not in reply.headers:
             raise UnsupportedOperation(
@@ -77,28 +94,34 @@ class Wire:
         self._check_etag(reply, doing)
         return plain_etag(reply.headers["etag"])
 
-    def put_many(self, objects: Iterable[tuple[Tag, str, bytes, Attributes]], width: int) -> Iterator[tuple[Tag, bool]]:
-        """Store objects, `width` at a time; whether each is stored. One that is not is to be stored by `put`, which tells why."""
+    def put_many(
+        self, objects: Iterable[tuple[Tag, str, bytes, Attributes]], largest: int
+    ) -> Iterator[tuple[Tag, ObjectInfo | None]]:
+        """Store objects of at most `largest` bytes. None for one that is to be stored by `put`, which tells why it was not."""
         unsigned: list[Tag] = []
 
-        def requests() -> Iterator[tuple[Tag, Request]]:
+        def requests() -> Iterator[tuple[tuple[Tag, str, int, Attributes], Request]]:
             for tag, key, body, attributes in objects:
                 try:
-                    yield (
-                        tag,
-                        self._request("PUT", key, headers=attributes.headers(), body=body, sha256=attributes.sha256),
+                    request = self._request(
+                        "PUT", key, headers=attributes.headers(), body=body, sha256=attributes.sha256
                     )
                 except StorageError:
                     unsigned.append(tag)
+                else:
+                    yield (tag, key, len(body), attributes), request
 
-        for tag, reply in self._connections.send_many(requests(), width):
-            yield tag, isinstance(reply, Reply) and reply.status == 200 and "etag" in reply.headers
-        yield from ((tag, False) for tag in unsigned)
+        for (tag, key, size, attributes), reply in self._connections.send_many(requests(), largest):
+            if isinstance(reply, Reply) and reply.status == 200 and "etag" in reply.headers:
+                yield tag, info_of_write(key, size, reply.headers["etag"], attributes)
+            else:
+                yield tag, None
+        yield from ((tag, None) for tag in unsigned)
 
     def get_many(
-        self, keys: Iterable[tuple[Tag, str]], width: int, limit: int
+        self, keys: Iterable[tuple[Tag, str]], limit: int
     ) -> Iterator[tuple[Tag, tuple[ObjectInfo, bytes] | None]]:
-        """Read whole objects of at most `limit` bytes, `width` at a time; None for one that is to be read by `get`."""
+        """Read whole objects of at most `limit` bytes; None for one that is to be read by `get`."""
         unsigned: list[Tag] = []
 
         def requests() -> Iterator[tuple[tuple[Tag, str], Request]]:
@@ -108,7 +131,7 @@ class Wire:
                 except StorageError:
                     unsigned.append(tag)
 
-        for (tag, key), reply in self._connections.send_many(requests(), width):
+        for (tag, key), reply in self._connections.send_many(requests(), limit):
             found = None
             if isinstance(reply, Reply) and reply.status == 200:
                 with suppress(StorageError):
@@ -116,6 +139,28 @@ class Wire:
                     found = (info, reply.data) if len(reply.data) == info.size else None
             yield tag, found
         yield from ((tag, None) for tag in unsigned)
+
+    def head_many(self, keys: Iterable[str]) -> Iterator[tuple[str, ObjectInfo | ObjectNotFound | None]]:
+        """Look at objects; `ObjectNotFound` as `head`. None for one that is to be asked for by `head`."""
+        unsigned: list[str] = []
+
+        def requests() -> Iterator[tuple[str, Request]]:
+            for key in keys:
+                try:
+                    yield key, self._request("HEAD", key)
+                except StorageError:
+                    unsigned.append(key)
+
+        for key, reply in self._connections.send_many(requests()):
+            found: ObjectInfo | ObjectNotFound | None = None
+            if isinstance(reply, Reply) and reply.status == 200:
+                with suppress(StorageError):
+                    found = self._info(key, reply, "")
+            elif isinstance(reply, Reply) and reply.status == 404:
+                error = of_reply(self._target, 404, "", f"look at {self._target.place(key)}", key=key)
+                found = error if isinstance(error, ObjectNotFound) else None
+            yield key, found
+        yield from ((key, None) for key in unsigned)
 
     def delete(self, key: str) -> None:
         """Delete the object; a missing one is no error."""

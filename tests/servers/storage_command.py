@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import os
+import pty
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
+from plain_client import plain_client
+from stores_by_hand import BucketByHand, FolderByHand, StoreByHand
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 STORAGE = Path(sys.executable).with_name("storage")
@@ -59,15 +62,33 @@ class Storage:
         assert done.returncode == code, (args, done.returncode, done.stderr)
         return one_sentence(done.stderr)
 
+    def on_terminal(self, args: list[str], answer: bytes = b"") -> tuple[int, str]:
+        """Run with a terminal as stdin, stdout and stderr: exit code and what it showed."""
+        master, slave = pty.openpty()
+        with subprocess.Popen(
+            [*self.program, *args], env=self.env | {"TERM": "xterm"}, cwd=self.cwd,
+            stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
+        ) as process:  # fmt: skip
+            os.close(slave)
+            os.write(master, answer)
+            shown = b""
+            try:
+                while part := os.read(master, 65536):
+                    shown += part
+            except OSError:
+                pass  # Linux says EIO when the other side is closed
+            os.close(master)
+        return process.returncode, shown.decode()
+
 
 def one_sentence(stderr: str) -> str:
-    """The only complaint in `stderr`; a transfer's summary may follow it."""
+    """The only complaint in `stderr`; a transfer's progress and summary may stand around it."""
     assert "Traceback" not in stderr, stderr
     complaints = [line for line in stderr.splitlines() if line.startswith("storage: ")]
     assert len(complaints) == 1, stderr
     assert "internal error" not in complaints[0], stderr
     rest = [line for line in stderr.splitlines() if line and line not in complaints]
-    assert all("loaded " in line or " not done" in line for line in rest), stderr
+    assert all(any(said in line for said in ("loading ", "loaded ", "replicat", " not done")) for line in rest), stderr
     return complaints[0]
 
 
@@ -109,6 +130,34 @@ def put(store: Path) -> Callable[..., None]:
             (store / key).write_text(content)
 
     return write
+
+
+@pytest.fixture(params=["local disk", "gateway"])
+def place(request: pytest.FixtureRequest, storage: Storage, store: Path) -> Iterator[StoreByHand]:
+    """The store of `storage`, seen from outside: a folder, then a bucket of a real server."""
+    if request.param == "local disk":
+        storage.env |= FolderByHand(store).variables
+        yield FolderByHand(store)
+        return
+    server = request.getfixturevalue("ceph_rgw")
+    client = plain_client(server)
+    found = BucketByHand(server, client, request.getfixturevalue("new_bucket")(server))
+    storage.env |= found.variables
+    yield found
+    client.close()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Callable[..., Path]:
+    """Makes a folder in `tmp_path` of files by name."""
+
+    def make(name: str, files: Mapping[str, str | bytes]) -> Path:
+        for path, content in files.items():
+            (tmp_path / name / path).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name / path).write_bytes(content.encode() if isinstance(content, str) else content)
+        return tmp_path / name
+
+    return make
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import hashlib
 import os
 import stat
 import time
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, suppress
 from types import TracebackType
 from typing import Self
@@ -237,13 +238,14 @@ class ReplacementFile:
             while view:
                 view = view[os.write(self._fd, view) :]
 
-    def write_at(self, offset: int, data: bytes | memoryview) -> None:
-        """Put all of `data` at `offset`; for several threads, each at its own place."""
-        view = memoryview(data)
+    def write_at(self, offset: int, chunks: Sequence[bytes]) -> None:
+        """Put the chunks, at most 1,024, at `offset`, one after the other; for several threads, each at its own place."""
         with self.errors:
-            while view:
-                written = os.pwrite(self._fd, view, offset)
-                view, offset = view[written:], offset + written
+            written = os.pwritev(self._fd, chunks, offset) if chunks else 0
+            if written < sum(map(len, chunks)):  # a disk that is full next, or a signal
+                view = memoryview(b"".join(chunks))
+                while written < len(view):
+                    written += os.pwrite(self._fd, view[written:], offset + written)
 
     def read_at(self, offset: int, buffer: memoryview) -> int:
         """Read back what was written at `offset`; the number of bytes read."""

@@ -49,7 +49,7 @@ def large(tmp_path):
     path = tmp_path / "large.bin"
     with path.open("wb") as file:
         file.write(b"start")
-        file.truncate(200 * MIB)
+        file.truncate(100 * MIB)
     return path
 
 

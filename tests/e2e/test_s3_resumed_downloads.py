@@ -11,9 +11,9 @@ from resuming import State, Stop
 from stub_store import PassOn, StubStore
 
 MIB = 1 << 20
-SIZE = 100 * MIB + 12345
+SIZE = 60 * MIB + 12345
 ALL = {(0, 8 * MIB)} | {(start, min(start + 16 * MIB, SIZE)) for start in range(8 * MIB, SIZE, 16 * MIB)}
-FIRST = {each for each in ALL if each[0] < 56 * MIB}
+FIRST = {each for each in ALL if each[0] < 40 * MIB}
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def range_of(request):
 
 
 def beyond_the_first(request):
-    return request.method == "GET" and (range_of(request) or (0, 0))[0] >= 56 * MIB
+    return request.method == "GET" and (range_of(request) or (0, 0))[0] >= 40 * MIB
 
 
 @pytest.fixture

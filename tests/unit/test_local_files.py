@@ -149,10 +149,26 @@ def test_a_part_that_is_to_be_kept_is_taken_up_by_the_next(tmp_path: Path, error
     with ReplacementFile(path, identity="object") as file:
         assert file.part == str(tmp_path / name)
         assert os.fstat(file.fileno()).st_size == len(HALF)
-        file.write_at(0, b"new")
+        file.write_at(0, [b"n", b"", b"ew"])
         file.commit()
     assert path.read_bytes() == b"new" + HALF[3:]
     assert os.listdir(tmp_path) == ["f"]
+
+
+@pytest.mark.parametrize("taken", [0, 1, 5, 8, 9])
+def test_chunks_are_written_also_where_the_system_takes_only_some(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, taken: int
+) -> None:
+    def some(fd: int, chunks: list[bytes], offset: int) -> int:
+        return os.pwrite(fd, b"".join(chunks)[:taken], offset)
+
+    monkeypatch.setattr(os, "pwritev", some)
+    with ReplacementFile(tmp_path / "f") as file:
+        file.write_at(3, [b"first", b"second", b"", b"last"])
+        file.write_at(0, [b"new"])
+        file.write_at(0, [])
+        file.commit()
+    assert (tmp_path / "f").read_bytes() == b"newfirstsecondlast"
 
 
 @pytest.mark.parametrize("error", [ContentCorrupted("other bytes"), InsufficientStorage("full"), ValueError()])

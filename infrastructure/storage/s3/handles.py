@@ -97,6 +97,7 @@ class Connection:
         self._parts: list[bytes] = []
         self._room = 0
         self._full = False
+        self._success: bool | None = None
         self._sink: Sink | None = None
         self._body: Pieces | None = None
         self._raised: BaseException | None = None
@@ -122,6 +123,7 @@ class Connection:
         curl = self.curl
         self._lines.clear()
         self._full = False
+        self._success = None
         self._room = -1 if limit is None else limit
         self._sink = sink
         curl.setopt(pycurl.URL, url)
@@ -177,7 +179,9 @@ class Connection:
         try:
             if self._received:
                 self._received.wait(len(data))
-            if not self._is_success():
+            if self._success is None:
+                self._success = self._is_success()
+            if not self._success:
                 self._parts.append(data)
                 self._full = sum(map(len, self._parts)) >= _ERROR_BYTES
                 return 0 if self._full else None

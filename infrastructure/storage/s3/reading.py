@@ -39,6 +39,9 @@ _WIDTH = 4
 
 _CHUNK_BYTES = 1 << 20
 
+_CHUNKS = 512
+"""Pieces of an answer, of whatever size they come in, that are written together."""
+
 
 class Get(Protocol):
     """Reads bytes from `start` up to `stop`, if the object still has this ETag; a `sink` gets them as they come."""
@@ -206,14 +209,24 @@ class _Ranges:
             return start, stop
 
         def attempt() -> None:
-            at = start
+            chunks: list[bytes] = []
+            at, size = start, 0
 
             def keep(chunk: bytes) -> None:
-                nonlocal at
-                self._file.write_at(at, chunk)
-                at += len(chunk)
+                nonlocal size
+                chunks.append(chunk)
+                size += len(chunk)
+                if size >= _CHUNK_BYTES or len(chunks) == _CHUNKS:
+                    write()
+
+            def write() -> None:
+                nonlocal at, size
+                self._file.write_at(at, chunks)
+                chunks.clear()
+                at, size = at + size, 0
 
             _still_there(self._get, self._info, start, stop, self._provider, keep)
+            write()
             if at != stop:
                 raise _cut_off(self._info, self._provider)
 

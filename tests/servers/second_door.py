@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
+import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -60,17 +61,19 @@ class BucketDoor:
         for _ in range(20):
             listed = self._listed()
             with ThreadPoolExecutor(4) as pool, suppress(self._client.exceptions.NoSuchKey):
-                return dict(zip(listed, pool.map(self._read, listed.values()), strict=True))
+                found = list(pool.map(self._get, listed))
+                if all(entry["Size"] == size for entry, (_, size) in zip(listed.values(), found, strict=True)):
+                    return {key: content for key, (content, _) in zip(listed, found, strict=True)}
             # The store was still at work on what a killed program had asked of it: it is looked at again.
-        raise AssertionError(f"the bucket {self.bucket} does not come to rest")
+            time.sleep(0.05)
+        raise AssertionError(f"the bucket {self.bucket} does not come to rest: its listing is not what can be read")
 
-    def _read(self, entry: Mapping[str, Any]) -> str:
-        found = self._client.get_object(Bucket=self.bucket, Key=entry["Key"])
+    def _get(self, key: str) -> tuple[str, int]:
+        """The SHA-256 of what is there, or a text where it is not what was stored; its size in bytes."""
+        found = self._client.get_object(Bucket=self.bucket, Key=key)
         body = found["Body"].read()
         content, stored = sha256(body), found["Metadata"].get("sha256")
-        if len(body) != entry["Size"] or stored not in {content, None}:
-            return f"{content}, which is recorded as {stored} and listed with {entry['Size']:,} of {len(body):,} bytes"
-        return content
+        return (content if stored in {content, None} else f"{content}, which is recorded as {stored}"), len(body)
 
     def write(self, files: Mapping[str, bytes]) -> None:
         with ThreadPoolExecutor(4) as pool:

@@ -133,9 +133,9 @@ def _print_table(costs: Sequence[MonthlyCost], contents: BucketContents, use: Mo
     from rich.text import Text
 
     from domain.pricing import rounded
-    from presentation.cli.output import answers, human_size, printable
+    from presentation.cli.output import answers, counted, human_size, printable
 
-    objects = f"{contents.objects:,} object{'' if contents.objects == 1 else 's'}"
+    objects = counted(contents.objects, "object")
     print(
         f"USD a month for {objects}, {human_size(use.stored)}; {human_size(use.egress)} of egress, "
         f"{use.writes:,} writes and lists, {use.reads:,} reads"

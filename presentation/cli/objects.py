@@ -64,7 +64,7 @@ def _print_for_terminal(found: Iterator[ObjectInfo]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from presentation.cli.output import answers, human_size, human_time, printable
+    from presentation.cli.output import answers, counted, human_size, human_time, printable
 
     if not first:
         print("no objects", file=sys.stderr)
@@ -76,7 +76,7 @@ def _print_for_terminal(found: Iterator[ObjectInfo]) -> None:
     for info in first:
         table.add_row(human_size(info.size), human_time(info.last_modified), Text(printable(info.key)))
     answers().print(table)
-    print(f"{len(first):,} objects, {human_size(sum(info.size for info in first))}", file=sys.stderr)
+    print(f"{counted(len(first), 'object')}, {human_size(sum(info.size for info in first))}", file=sys.stderr)
 
 
 def _print_lines(found: Iterable[ObjectInfo]) -> None:
@@ -163,7 +163,7 @@ def delete(
     as_json: Json = False,
 ) -> None:
     """Delete one object, or with --recursive all objects under a prefix, after showing how many they are."""
-    from presentation.cli.output import emit_json
+    from presentation.cli.output import counted, emit_json
 
     provider = open_provider(bucket)
     if recursive:
@@ -173,7 +173,7 @@ def delete(
     if as_json:
         emit_json({"deleted": deleted})
     else:
-        print(f"deleted {deleted:,} object{'' if deleted == 1 else 's'}", file=sys.stderr)
+        print(f"deleted {counted(deleted, 'object')}", file=sys.stderr)
 
 
 def _delete_one(provider: IStorageProvider, key: str, *, missing_ok: bool) -> int:
@@ -199,7 +199,7 @@ def _delete_one(provider: IStorageProvider, key: str, *, missing_ok: bool) -> in
 def _delete_all(provider: IStorageProvider, key: str, *, yes: bool, missing_ok: bool) -> int:
     from application.transfers import folder_prefix
     from domain.errors import InvalidRequest, ObjectNotFound
-    from presentation.cli.output import human_size, report_error
+    from presentation.cli.output import counted, human_size, report_error
 
     under = folder_prefix(key)
     if not under:
@@ -214,7 +214,7 @@ def _delete_all(provider: IStorageProvider, key: str, *, yes: bool, missing_ok: 
         raise ObjectNotFound(f"there is nothing under {key!r}", provider=provider.name, key=key)
     if not yes:
         size = human_size(sum(info.size for info in found))
-        question = f"delete {len(found):,} objects ({size}) under {key!r} in {provider.describe().url}?"
+        question = f"delete {counted(len(found), 'object')} ({size}) under {key!r} in {provider.describe().url}?"
         if not sys.stdin.isatty():
             raise InvalidRequest(f"would {question[:-1]}; add --yes", provider=provider.name)
         typer.confirm(question, abort=True, err=True)

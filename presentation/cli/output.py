@@ -77,6 +77,11 @@ def answers() -> Console:
     return Answers(width=None if sys.stdout.isatty() else 160)
 
 
+def counted(number: int, noun: str) -> str:
+    """A number with its noun, which has an s but for one."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def human_size(size: int) -> str:
     """Bytes in decimal units, as `1.2 MB`."""
     from rich.filesize import decimal

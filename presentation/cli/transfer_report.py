@@ -15,7 +15,7 @@ _GO_ON = "run the same command again to go on"
 def show_plan(plan: TransferPlan, *, as_json: bool) -> None:
     """Print what would be done, a line for each file; in JSON one value for all."""
     from domain.transfer import Direction
-    from presentation.cli.output import human_size, json_pieces, printable
+    from presentation.cli.output import counted, human_size, json_pieces, printable
 
     if as_json:
         head = {"direction": plan.direction, "dry_run": True, "unchanged": plan.unchanged, **_left_out(plan)}
@@ -34,7 +34,7 @@ def show_plan(plan: TransferPlan, *, as_json: bool) -> None:
     for deletion in plan.deletions:
         print(f"delete {printable(deletion.name)} ({human_size(deletion.size)}, not at the source)")
     gone = f", and delete {len(plan.deletions):,}" if plan.deletions else ""
-    files = _count(len(plan.actions), "file")
+    files = counted(len(plan.actions), "file")
     print(f"would {plan.direction} {files}, {human_size(plan.size)}{gone}; {plan.unchanged:,} unchanged")
 
 
@@ -92,7 +92,7 @@ def _left_out(plan: TransferPlan) -> dict[str, object]:
 
 
 def _conclude_in_text(plan: TransferPlan, report: TransferReport, local: str | None, bucket: str | None) -> None:
-    from presentation.cli.output import human_size, printable
+    from presentation.cli.output import counted, human_size, printable
 
     for _, error in report.failures:
         print(f"storage: {printable(str(error))}", file=sys.stderr)
@@ -101,24 +101,24 @@ def _conclude_in_text(plan: TransferPlan, report: TransferReport, local: str | N
     size = human_size(report.moved)
     left = len(plan.actions) - report.done
     if report.interrupted:
-        done = f"{report.done:,} of {_count(len(plan.actions), 'file')} done, {size}"
+        done = f"{report.done:,} of {counted(len(plan.actions), 'file')} done, {size}"
         print(f"storage: interrupted: {done}; {_GO_ON}", file=sys.stderr)
     else:
         same = f", {plan.unchanged:,} unchanged" if plan.unchanged else ""
         did = f"{plan.direction.removesuffix('e')}ed"
-        print(f"{did} {_count(report.done, 'file')}, {size}{same}", file=sys.stderr)
+        print(f"{did} {counted(report.done, 'file')}, {size}{same}", file=sys.stderr)
         if left:
             print(f"{left:,} not done{f'; {_GO_ON}' if report.stopped_by else ''}", file=sys.stderr)
     kept = len(plan.deletions) - report.deleted
     if kept > 0:
-        print(f"{_count(kept, 'deletion')} not done", file=sys.stderr)
+        print(f"{counted(kept, 'deletion')} not done", file=sys.stderr)
     if report.trash_id:
         print(_how_to_undo(plan, report, local, bucket), file=sys.stderr)
 
 
 def _how_to_undo(plan: TransferPlan, report: TransferReport, local: str | None, bucket: str | None) -> str:
     from domain.transfer import Direction
-    from presentation.cli.output import printable
+    from presentation.cli.output import counted, printable
 
     command = f"storage undo {report.trash_id}"
     noun = "object"
@@ -136,8 +136,4 @@ def _how_to_undo(plan: TransferPlan, report: TransferReport, local: str | None, 
     if not report.deleted:
         return printable(f"what was replaced is in {trash}; {command} brings it back")
     them = "it" if report.deleted == 1 else "them"
-    return printable(f"{_count(report.deleted, noun)} moved to {trash}; {command} brings {them} back")
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+    return printable(f"{counted(report.deleted, noun)} moved to {trash}; {command} brings {them} back")

@@ -72,7 +72,7 @@ def list_(
     """List what is in the trash, oldest first: id, time, number of objects, bytes, why and by whom."""
     from application.trash import records
     from domain.errors import StorageError
-    from presentation.cli.output import emit_json, printable, report_error
+    from presentation.cli.output import counted, emit_json, printable, report_error
 
     trash = _trash(local, bucket)
     if trash_id:
@@ -90,7 +90,7 @@ def list_(
             emit_json(_as_dict(record))
         else:
             when = f"{record.when.isoformat()[:19]}Z"
-            count = f"{len(record.entries):,} object{'' if len(record.entries) == 1 else 's'}"
+            count = counted(len(record.entries), "object")
             print(
                 f"{record.id} {when} {count:>16} {record.size:>14,} bytes  {printable(f'{record.why} ({record.who})')}"
             )
@@ -126,14 +126,14 @@ def empty(
     from domain.errors import InvalidRequest
     from domain.trash import time_of
     from presentation.cli.durations import seconds
-    from presentation.cli.output import emit_json, human_size
+    from presentation.cli.output import counted, emit_json, human_size
 
     trash = _trash(local, bucket)
     latest = datetime.now(UTC) - timedelta(seconds=seconds(older_than, "--older-than"))
     held = {trash_id: trash.held(trash_id) for trash_id in trash.ids() if time_of(trash_id) <= latest}
     count, size = sum(count for count, _ in held.values()), sum(size for _, size in held.values())
     if held and not yes:
-        question = f"delete {count:,} objects ({human_size(size)}) for good from the trash of {trash.place}?"
+        question = f"delete {counted(count, 'object')} ({human_size(size)}) for good from the trash of {trash.place}?"
         if not sys.stdin.isatty():
             raise InvalidRequest(f"would {question[:-1]}; add --yes")
         typer.confirm(question, abort=True, err=True)
@@ -144,7 +144,7 @@ def empty(
     if as_json:
         emit_json({"records": len(held), "deleted": count, "bytes": size})
     else:
-        said = f"deleted {len(held):,} record{'' if len(held) == 1 else 's'} with {count:,} objects, {human_size(size)}"
+        said = f"deleted {counted(len(held), 'record')} with {counted(count, 'object')}, {human_size(size)}"
         print(said if held else f"nothing has been in the trash for {older_than}", file=sys.stderr)
 
 
@@ -165,7 +165,7 @@ def _as_dict(record: TrashRecord) -> dict[str, object]:
 
 def _conclude(report: UndoReport, *, as_json: bool) -> None:
     from presentation.cli.exit_codes import exit_code
-    from presentation.cli.output import emit_json, human_size, report_error
+    from presentation.cli.output import counted, emit_json, human_size, report_error
 
     if as_json:
         emit_json(
@@ -182,7 +182,7 @@ def _conclude(report: UndoReport, *, as_json: bool) -> None:
             }
         )
     else:
-        restored = f"restored {report.restored:,} object{'' if report.restored == 1 else 's'}"
+        restored = f"restored {counted(report.restored, 'object')}"
         saved = f"; what they replaced is in the trash as {report.saved_as}" if report.saved_as else ""
         print(f"{restored}, {human_size(report.size)}, {report.unchanged:,} unchanged{saved}", file=sys.stderr)
     for _, error in [*report.conflicts, *report.failures]:

@@ -54,7 +54,7 @@ def abort(
 ) -> None:
     """Give up unfinished uploads and free their parts. Younger ones may be under way, and stay."""
     from domain.errors import InvalidRequest
-    from presentation.cli.output import emit_json
+    from presentation.cli.output import counted, emit_json
 
     provider = open_provider(bucket)
     found = list(_found(provider, prefix, older_than))
@@ -68,7 +68,7 @@ def abort(
     if as_json:
         emit_json({"aborted": len(found)})
     else:
-        print(f"aborted {len(found):,} upload{'' if len(found) == 1 else 's'}", file=sys.stderr)
+        print(f"aborted {counted(len(found), 'upload')}", file=sys.stderr)
 
 
 def _found(provider: IStorageProvider, prefix: str, older_than: str) -> Iterator[UnfinishedUpload]:

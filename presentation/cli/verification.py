@@ -40,7 +40,7 @@ def verify(
     """Read every object to its end and compare it with the SHA-256 that it was stored with. Exit code 7 if one differs."""
     from application.verification import verify as read
     from presentation.cli.exit_codes import CORRUPTED, exit_code
-    from presentation.cli.output import emit_json, human_size, printable
+    from presentation.cli.output import counted, emit_json, human_size, printable
     from presentation.cli.progress import planning
 
     provider = open_provider(bucket)
@@ -68,7 +68,10 @@ def verify(
         without = f", {counts['no hash']:,} without a stored hash" if counts["no hash"] else ""
         bad = f", {counts['corrupt']:,} corrupt" if counts["corrupt"] else ""
         failed = f", {counts['failed']:,} not readable" if counts["failed"] else ""
-        print(f"verified {counts['ok']:,} objects, {human_size(size)} read{without}{bad}{failed}", file=sys.stderr)
+        print(
+            f"verified {counted(counts['ok'], 'object')}, {human_size(size)} read{without}{bad}{failed}",
+            file=sys.stderr,
+        )
     if counts["corrupt"]:
         sys.exit(CORRUPTED)
     if first and first.error:

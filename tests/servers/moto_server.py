@@ -19,7 +19,7 @@ class MotoServer(LocalServer):
     @staticmethod
     def missing() -> str:
         absent = [name for name in ("moto", "flask", "flask_cors") if importlib.util.find_spec(name) is None]
-        return f"{', '.join(absent)} not found: pip install 'moto[s3,server]'" if absent else ""
+        return f"{', '.join(absent)} not found: pip install 'moto[s3]' flask flask-cors" if absent else ""
 
     def reset(self) -> None:
         """Forget all buckets."""

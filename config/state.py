@@ -29,13 +29,13 @@ def hold_pair(source: str, provider: IStorageProvider, prefix: str) -> Iterator[
     Raises:
         PreconditionFailed: one is running.
     """
+    from application.sides import store_name
     from infrastructure.state.locks import try_hold
 
-    location = provider.describe()
     place = source if "://" in source else os.path.realpath(source)
     try:
         held: AbstractContextManager[object] | None = try_hold(
-            f"sync {place} {location.endpoint_url} {location.url} {prefix.strip('/')}"
+            f"sync {place} {store_name(provider)} {prefix.strip('/')}"
         )
     except OSError:  # no place for locks: two at a time waste work, and harm nothing
         held = nullcontext()

@@ -6,31 +6,8 @@ import os
 import signal
 
 import pytest
-from cloud_environment import minio_variables
-from plain_client import plain_client
-from stub_store import PassOn, StubStore
 
 MIB = 1 << 20
-
-
-@pytest.fixture
-def bucket(ceph_rgw, new_bucket):
-    return new_bucket(ceph_rgw)
-
-
-@pytest.fixture
-def plain(ceph_rgw):
-    client = plain_client(ceph_rgw)
-    yield client
-    client.close()
-
-
-@pytest.fixture
-def line(storage, ceph_rgw, bucket):
-    """What stands between `storage` and a real server; it can be made slow."""
-    with StubStore(PassOn(ceph_rgw.http_url)) as between:
-        storage.env |= minio_variables(ceph_rgw, bucket, between.url)
-        yield between
 
 
 @pytest.fixture

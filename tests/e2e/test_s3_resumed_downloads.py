@@ -5,39 +5,12 @@ import os
 import signal
 
 import pytest
-from cloud_environment import minio_variables
-from plain_client import plain_client
-from resuming import State, Stop
-from stub_store import PassOn, StubStore
+from resuming import Stop
 
 MIB = 1 << 20
 SIZE = 60 * MIB + 12345
 ALL = {(0, 8 * MIB)} | {(start, min(start + 16 * MIB, SIZE)) for start in range(8 * MIB, SIZE, 16 * MIB)}
 FIRST = {each for each in ALL if each[0] < 40 * MIB}
-
-
-@pytest.fixture
-def bucket(ceph_rgw, new_bucket):
-    return new_bucket(ceph_rgw)
-
-
-@pytest.fixture
-def plain(ceph_rgw):
-    client = plain_client(ceph_rgw)
-    yield client
-    client.close()
-
-
-@pytest.fixture
-def line(storage, ceph_rgw, bucket):
-    with StubStore(PassOn(ceph_rgw.http_url)) as between:
-        storage.env |= minio_variables(ceph_rgw, bucket, between.url)
-        yield between
-
-
-@pytest.fixture
-def state(storage, tmp_path):
-    return State(tmp_path / "home")
 
 
 @pytest.fixture

@@ -5,10 +5,7 @@ import os
 import signal
 
 import pytest
-from cloud_environment import minio_variables
-from plain_client import plain_client
-from resuming import State, Stop
-from stub_store import PassOn, StubStore
+from resuming import Stop
 
 MIB = 1 << 20
 PART = 8 * MIB
@@ -17,27 +14,9 @@ FIRST = set(range(1, 7))
 
 
 @pytest.fixture
-def bucket(ceph_rgw, new_bucket):
-    return new_bucket(ceph_rgw)
-
-
-@pytest.fixture
-def plain(ceph_rgw):
-    client = plain_client(ceph_rgw)
-    yield client
-    client.close()
-
-
-@pytest.fixture
-def line(storage, ceph_rgw, bucket):
-    with StubStore(PassOn(ceph_rgw.http_url)) as between:
-        storage.env |= minio_variables(ceph_rgw, bucket, between.url) | {"MINIO_MULTIPART_CHUNKSIZE": str(PART)}
-        yield between
-
-
-@pytest.fixture
-def state(storage, tmp_path):
-    return State(tmp_path / "home")
+def line(storage, line):
+    storage.env["MINIO_MULTIPART_CHUNKSIZE"] = str(PART)
+    return line
 
 
 @pytest.fixture

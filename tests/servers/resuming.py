@@ -4,12 +4,45 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
-from stub_store import Reply, Request, StubStore
+import pytest
+from ceph_rgw import CephRgw
+from cloud_environment import minio_variables
+from plain_client import plain_client
+from storage_command import Storage
+from stub_store import PassOn, Reply, Request, StubStore
+
+
+@pytest.fixture
+def bucket(ceph_rgw: CephRgw, new_bucket: Callable[..., str]) -> str:
+    """A bucket of a real server."""
+    return new_bucket(ceph_rgw)
+
+
+@pytest.fixture
+def plain(ceph_rgw: CephRgw) -> Iterator[Any]:
+    """boto3's client for that server."""
+    client = plain_client(ceph_rgw)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def line(storage: Storage, ceph_rgw: CephRgw, bucket: str) -> Iterator[StubStore]:
+    """What stands between `storage` and the bucket: it sees the requests, and can be made slow."""
+    with StubStore(PassOn(ceph_rgw.http_url)) as between:
+        storage.env |= minio_variables(ceph_rgw, bucket, between.url)
+        yield between
+
+
+@pytest.fixture
+def state(storage: Storage, tmp_path: Path) -> State:
+    """What `storage` remembers."""
+    return State(tmp_path / "home")
 
 
 class Stop:

@@ -27,7 +27,7 @@ from domain.errors import (
 )
 from domain.known_hashes import KnownHashes
 from domain.local_files import sweep_parts
-from domain.many_files import moves_many_at_once
+from domain.many_files import moves_many_at_once, sha256_of
 from domain.storage import IStorageProvider, ObjectInfo, WriteCondition
 from domain.transfer import Direction, TransferAction, TransferObserver, TransferPlan, TransferReport
 from domain.trash import Trashed
@@ -184,9 +184,15 @@ class _Application:
                 )
             if upload:
                 return provider.upload(
-                    action.path, action.key, metadata, content_type=content_type, condition=condition, progress=progress
+                    action.path,
+                    action.key,
+                    metadata,
+                    content_type=content_type,
+                    condition=condition,
+                    progress=progress,
+                    sha256=sha256_of(action.content),
                 )
-            return provider.download(action.key, action.path, progress=progress)
+            return provider.download(action.key, action.path, progress=progress, content=action.content)
 
         def move(action: TransferAction) -> Stored:
             # From another process the bytes are told with the files that they make up.
@@ -203,7 +209,7 @@ class _Application:
 
         def move_many(actions: Iterable[TransferAction]) -> Iterator[tuple[TransferAction, Stored | StorageError]]:
             moving = (
-                provider.upload_many(actions, metadata, content_type=content_type)
+                provider.upload_many(actions, metadata, content_type=content_type, condition=condition)
                 if upload
                 else provider.download_many(actions)
             )
@@ -221,7 +227,7 @@ class _Application:
         if provider.capabilities.fork_safe and (self._origin is None or self._origin.capabilities.fork_safe):
             self._processes = worth_processes(actions)
         remote = provider.capabilities.remote or (self._origin is not None and self._origin.capabilities.remote)
-        many = condition is None and self._origin is None and moves_many_at_once(provider)
+        many = self._origin is None and moves_many_at_once(provider)
         try:
             if self._processes > 1:
                 in_processes(actions, self._processes, move, provider.disconnect, self._done)

@@ -110,7 +110,7 @@ class PublishesEarly(MemoryProvider):
 class NoVerification(MemoryProvider):
     def open_reader(self, *args: Any, **rest: Any) -> Any:
         reader = super().open_reader(*args, **rest)
-        reader._hash = None
+        reader._check = None
         return reader
 
 
@@ -262,7 +262,7 @@ class AnonymousErrors(MemoryProvider):
 
 
 class DownloadInPlace(MemoryProvider):
-    def download(self, remote_path: str, local_path: str, *, progress: Any = None) -> Any:
+    def download(self, remote_path: str, local_path: str, *, progress: Any = None, **rest: Any) -> Any:
         data, info = self._stored(remote_path)
         with open(local_path, "wb") as file:
             for start in range(0, len(data), 1 << 20):
@@ -275,7 +275,14 @@ class DownloadInPlace(MemoryProvider):
 
 class UploadOfWhateverIsThere(MemoryProvider):
     def upload(
-        self, local_path: str, remote_path: str, metadata: Any = None, *, progress: Any = None, **rest: Any
+        self,
+        local_path: str,
+        remote_path: str,
+        metadata: Any = None,
+        *,
+        progress: Any = None,
+        sha256: Any = None,
+        **rest: Any,
     ) -> Any:
         parts = []
         with open(local_path, "rb") as file:

@@ -13,6 +13,7 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 
 from domain.errors import ObjectNotFound, PreconditionFailed, StorageError
 from domain.objects import WriteCondition
@@ -23,6 +24,9 @@ _NAME = re.compile(r"([1-9]\d{0,8})\.(?:json|([0-9a-f]{16})\.claim)", re.ASCII)
 _ATTEMPTS = 200
 """A writer loses a number only to another that wins one, or to one that withdraws at the same moment."""
 _PAUSE_SECONDS = 0.05
+
+_DEAD = timedelta(hours=1)
+"""A claim that is so much older than the next is a killed writer's; both times are the store's."""
 
 _CONTENT_TYPE = "application/json"
 
@@ -89,9 +93,12 @@ class NumberedRecords:
         for attempt in range(_ATTEMPTS):
             if attempt:
                 time.sleep(random.random() * _PAUSE_SECONDS * min(attempt, 20))  # noqa: S311 - to part from the others
-            taken = [number for number, _ in self._names()]
-            number = max(taken, default=0) + 1
-            if after is not None and max(self.numbers(), default=0) != after:
+            names = list(self._names())
+            if after is None:
+                number = max((number for number, _ in names), default=0) + 1
+            elif max((number for number, claim in names if not claim), default=0) == after:
+                number = after + 1  # nobody else's: of two that set the same thing anew one has to hear of the other
+            else:
                 raise PreconditionFailed(
                     f"there is a newer record than number {after} under {self._prefix!r}; look at it and run this again",
                     provider=self._provider.name,
@@ -119,7 +126,9 @@ class NumberedRecords:
             return True
         claim = f"{self._prefix}{number}.{secrets.token_hex(8)}.claim"
         self._provider.put_bytes(claim, b"", content_type="application/octet-stream")
-        won = all(info.key == claim for info in self._provider.list_objects(f"{self._prefix}{number}."))
+        named = {info.key: info.last_modified for info in self._provider.list_objects(f"{self._prefix}{number}.")}
+        mine = named.pop(claim)
+        won = all(key.endswith(".claim") and mine - when > _DEAD for key, when in named.items())
         if won:
             # Where this fails the claim stays, and nobody ever takes this number: the record may have been written all the same.
             self._provider.put_bytes(self._key(number), data, content_type=_CONTENT_TYPE)

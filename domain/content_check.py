@@ -83,7 +83,8 @@ def corrupted(
     """The error for an object whose bytes hash to something else than they should."""
     name = _NAMES.get(expected.algorithm, expected.algorithm)
     return ContentCorrupted(
-        f"the object {shortened(key)!r} is corrupt: it reads as {name} {actual.digest[:12]}…, not {expected.digest[:12]}…; {then}",
+        f"the object {shortened(key)!r} is corrupt: it reads as {name} {actual.digest[:12]}…, not "
+        f"{expected.digest[:12]}…; {then}",
         provider=provider,
         key=key,
         expected=expected,

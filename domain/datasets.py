@@ -64,6 +64,11 @@ class DatasetVersion:
         """Whether it is a single file."""
         return not self.content.endswith(".dir")
 
+    def has_files_of(self, other: DatasetVersion) -> bool:
+        """Whether the files are those of another version."""
+        mine = (self.table, self.content, self.is_executable)
+        return mine == (other.table, other.content, other.is_executable)
+
     def as_removed(self, when: datetime) -> Self:
         """The record of this version once it is removed."""
         return replace(self, removed=when)

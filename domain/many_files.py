@@ -59,8 +59,6 @@ class _Mover(Protocol):
 
     def head(self, key: str) -> ObjectInfo: ...
 
-    def get_bytes(self, key: str) -> bytes: ...
-
 
 class ManyFiles:
     """The part of the port that moves many files or objects, or looks at them; by default one after the other.
@@ -143,16 +141,6 @@ class ManyFiles:
                 yield key, error
             else:
                 yield key, info
-
-    def get_many(self: _Mover, keys: Iterable[str]) -> Iterator[tuple[str, bytes | StorageError]]:
-        """Read each object as `get_bytes` does, and give its key back with its bytes, or the error; else as `upload_many`."""
-        for key in keys:
-            try:
-                data = self.get_bytes(key)
-            except StorageError as error:
-                yield key, error
-            else:
-                yield key, data
 
 
 def sha256_of(content: ContentHash | None) -> str | None:

@@ -170,8 +170,9 @@ class TransferReport:
     """What was done of a plan.
 
     Attributes:
-        done: files moved.
-        moved: bytes moved for them.
+        done: files moved, or that were there already.
+        existing: those of them that were there already.
+        moved: bytes moved.
         deleted: files or objects that went to the trash.
         trash_id: under which name the trash has them, and what was replaced; empty where nothing went there.
         failures: the files that could not be moved; the others were.
@@ -180,6 +181,7 @@ class TransferReport:
     """
 
     done: int = 0
+    existing: int = 0
     moved: int = 0
     deleted: int = 0
     trash_id: str = ""

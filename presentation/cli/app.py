@@ -38,6 +38,8 @@ _GROUPS = {
     "trash": ("undo", "trash"),
     "signing": ("presign",),
     "uploads": ("uploads",),
+    "datasets": ("dataset",),
+    "cas": ("cas",),
     "costs": ("cost",),
     "about": ("info", "providers"),
 }

@@ -11,6 +11,7 @@ from domain.storage import IStorageProvider
 if TYPE_CHECKING:
     from application.content_addressed_storage import ContentAddressedStorage
     from application.dataset_versioning import DatasetVersioning
+    from domain.content_cache import ContentCache
 
 
 def content_addressed_storage(
@@ -49,3 +50,15 @@ def dataset_versioning(provider: IStorageProvider, config: StorageConfig | None 
         known=known_hashes(),
         deduplicate=config.deduplication_enabled,
     )
+
+
+def content_cache(size: int, config: StorageConfig | None = None) -> ContentCache | None:
+    """The cache for a checkout that writes so many bytes; None where it is switched off, or where it could not hold them.
+
+    Raises:
+        ConfigurationError: the settings are not right.
+    """
+    from infrastructure.state.content_cache import FolderCache
+
+    bound = (config or StorageConfig.from_env()).content_cache_size
+    return FolderCache(bound) if 0 < size <= bound else None

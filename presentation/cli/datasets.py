@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from presentation.cli import dataset_dvc, dataset_exchange
+from presentation.cli import dataset_checkout, dataset_dvc, dataset_exchange
+from presentation.cli.dataset_options import Id, Ref, open_datasets
 from presentation.cli.options import (
     Bandwidth,
     Bucket,
@@ -17,20 +18,13 @@ from presentation.cli.options import (
     examples,
     limits,
     name_value_pairs,
-    open_provider,
 )
-from presentation.cli.plan_options import Backup, Checksum, Delete, DryRun, Exclude, Force, Include, Links, MaxDelete
+from presentation.cli.plan_options import Links
 
 if TYPE_CHECKING:
-    from application.dataset_versioning import DatasetVersioning
     from domain.datasets import DatasetVersion
     from domain.transfer import TransferPlan
     from presentation.cli.tally import Tally
-
-Ref = Annotated[
-    str, typer.Argument(metavar="ID[@V]", help="A version: ID@3, ID@ALIAS, ID for the last.", show_default=False)
-]
-Id = Annotated[str, typer.Argument(metavar="ID", help="The dataset.", show_default=False)]
 
 
 def register(app: typer.Typer) -> None:
@@ -46,9 +40,7 @@ def register(app: typer.Typer) -> None:
     )(version)
     dataset.command("list")(list_)
     dataset.command()(versions)
-    dataset.command(
-        epilog=examples("storage dataset checkout m13-raw data/", "storage dataset checkout m13-raw@1 data/ --delete")
-    )(checkout)
+    dataset_checkout.register(dataset)
     dataset.command(epilog=examples("storage dataset diff m13-raw@1 m13-raw@2"))(diff)
     dataset.command(epilog=examples("storage dataset alias m13-raw@1 train-2026", "storage dataset alias m13-raw"))(
         alias
@@ -92,7 +84,7 @@ def version(
 
     links = Choices.made(symlinks=symlinks).symlinks
     pairs = name_value_pairs(metadata or [], "--metadata")
-    datasets = _datasets(bucket, limits(concurrency, bandwidth, requests_per_second))
+    datasets = open_datasets(bucket, limits(concurrency, bandwidth, requests_per_second))
     with planning(as_json) as planned:
 
         def shown(plan: TransferPlan) -> Tally:
@@ -136,7 +128,7 @@ def list_(bucket: Bucket = None, as_json: Json = False) -> None:
     """List the datasets: the last version of each, and how many there are."""
     from presentation.cli.output import emit_json
 
-    records = _datasets(bucket).records
+    records = open_datasets(bucket).records
     every: dict[str, list[DatasetVersion]] = {}
     for each in records.all():
         every.setdefault(each.dataset_id, []).append(each)
@@ -159,7 +151,7 @@ def versions(
     """List the versions of a dataset, the oldest first."""
     from presentation.cli.output import emit_json
 
-    records = _datasets(bucket).records
+    records = open_datasets(bucket).records
     found = records.versions(dataset_id, removed=removed)
     names: dict[int, list[str]] = {}
     for name, number in records.aliases(dataset_id).items():
@@ -198,52 +190,6 @@ def _print_versions(found: list[DatasetVersion], names: dict[int, list[str]]) ->
     answers().print(table)
 
 
-def checkout(
-    ref: Ref,
-    target: Annotated[str, typer.Argument(help="A folder; of a single file, the file.", show_default=False)],
-    delete: Delete = False,
-    max_delete: MaxDelete = None,
-    force: Force = False,
-    backup: Backup = False,
-    checksum: Checksum = False,
-    include: Include = None,
-    exclude: Exclude = None,
-    dry_run: DryRun = False,
-    concurrency: Concurrency = None,
-    bandwidth: Bandwidth = None,
-    requests_per_second: RequestsPerSecond = None,
-    bucket: Bucket = None,
-    as_json: Json = False,
-) -> None:
-    """Bring a folder to the state of a version. Only what differs is written, each file in one step and verified.
-
-    Other files in the folder stay, unless --delete moves them to the trash; with --backup what is replaced goes there too.
-    """
-    from config.state import known_hashes
-    from presentation.cli.carrying_out import carry_out
-    from presentation.cli.plan_options import Choices, comparison
-    from presentation.cli.progress import planning
-    from presentation.cli.transfer_report import show_plan
-
-    choices = Choices.made(
-        compare=comparison(False, checksum),
-        include=include,
-        exclude=exclude,
-        delete=delete,
-        max_delete=max_delete,
-        force=force,
-        backup=backup,
-    )
-    datasets = _datasets(bucket, limits(concurrency, bandwidth, requests_per_second))
-    found = datasets.get(ref)
-    with planning(as_json) as planned:
-        plan = datasets.plan_checkout(found, target, choices.plan_options(planned.seen))
-    if dry_run:
-        show_plan(plan, as_json=as_json)
-        return
-    carry_out(datasets.content, plan, as_json=as_json, known=known_hashes(), bucket=bucket)
-
-
 def diff(
     before: Annotated[str, typer.Argument(metavar="ID[@V]", help="A version.", show_default=False)],
     after: Annotated[str, typer.Argument(metavar="ID[@V]", help="Another one.", show_default=False)],
@@ -256,7 +202,7 @@ def diff(
     from presentation.cli.exit_codes import FAILED
     from presentation.cli.output import counted, emit_json, human_size, printable
 
-    datasets = _datasets(bucket)
+    datasets = open_datasets(bucket)
     found = differences_of_files(datasets.files(datasets.get(before)), datasets.files(datasets.get(after)))
     rows: list[tuple[str, str, str, int]] = [
         *(("added", entry.name, "", entry.size) for entry in found.added),
@@ -306,7 +252,7 @@ def alias(
     from domain.versions import Wanted
     from presentation.cli.output import emit_json, printable
 
-    datasets = _datasets(bucket)
+    datasets = open_datasets(bucket)
     if name is None:
         if remove:
             raise typer.BadParameter("which alias? name it after the dataset", param_hint="--remove")
@@ -340,7 +286,7 @@ def verify(ref: Ref, bucket: Bucket = None, as_json: Json = False) -> None:
     from presentation.cli.output import counted, emit_json, human_size, printable
     from presentation.cli.progress import planning
 
-    datasets = _datasets(bucket)
+    datasets = open_datasets(bucket)
     found = datasets.get(ref)
     good = bad = size = code = 0
     with planning(as_json) as shown:
@@ -381,7 +327,7 @@ def remove(
     from domain.errors import InvalidRequest
     from presentation.cli.output import emit_json, printable
 
-    datasets = _datasets(bucket)
+    datasets = open_datasets(bucket)
     found = datasets.get(ref)
     if not yes:
         question = f"remove {printable(str(found.reference))} from {datasets.content.describe().url}?"
@@ -393,9 +339,3 @@ def remove(
         emit_json(gone.as_dict())
     else:
         print(f"removed {printable(str(gone.reference))}", file=sys.stderr)
-
-
-def _datasets(bucket: str | None, given: dict[str, str] | None = None) -> DatasetVersioning:
-    from config.content import dataset_versioning
-
-    return dataset_versioning(open_provider(bucket, limits=given or None))

@@ -223,8 +223,8 @@ class DatasetVersioning:
             digest = bytes.fromhex(entry.md5)
             if digest not in there:
                 wanted.setdefault(digest, (entry, state))
-        # What is small is sent on the condition that it is not there; for the others it takes less to ask first.
-        conditional = self.content.capabilities.create_if_absent
+        # What is small is sent over a network on the condition that it is not there; for all else it takes less to ask first.
+        conditional = self.content.capabilities.create_if_absent and self.content.capabilities.remote
         asked = [entry for entry, _ in wanted.values() if not conditional or entry.size > SMALL_BYTES]
         if asked and self._deduplicate:
             missing = set(self.dvc_store.missing(entry.md5 for entry in asked))

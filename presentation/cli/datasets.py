@@ -109,7 +109,7 @@ def version(
         emit_json(
             {
                 "event": "summary",
-                "created": made.created,
+                "new": made.created,
                 "sent": made.sent,
                 "bytes": made.sent_bytes,
                 **found.as_dict(),

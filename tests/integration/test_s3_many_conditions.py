@@ -12,9 +12,12 @@ import pytest
 from stub_store import Reply, Request, refusal
 from watched_stores import line, made, no_pauses, plain, store
 
+from application.applying import apply
+from application.transfers import plan_upload
 from domain.content import ContentHash
-from domain.errors import ContentCorrupted, PreconditionFailed, StorageError
+from domain.errors import ContentCorrupted, LocalFileError, PreconditionFailed, StorageError
 from domain.storage import ObjectInfo, WriteCondition
+from domain.transfer import Direction, TransferAction, TransferPlan
 
 __all__ = ["line", "made", "no_pauses", "plain", "store"]
 
@@ -184,3 +187,39 @@ def test_the_content_of_many_is_fetched_again_where_it_came_damaged(store, line,
     assert {type(result) for result in results.values()} == {ObjectInfo}
     found = {path.name: path.read_bytes() for path in (tmp_path / "in").iterdir()}
     assert found == {key: data for key, data in BODIES.items() if key != "k1"}
+
+
+def test_a_plan_is_carried_out_many_at_a_time_under_a_condition(store, line, tmp_path: Path) -> None:
+    """As `storage upload --no-clobber` of a folder does."""
+    (tmp_path / "in").mkdir()
+    for key, data in BODIES.items():
+        (tmp_path / "in" / key).write_bytes(data)
+    store.put_bytes("d/k3", b"old")
+    line.requests.clear()
+    report = apply(store, plan_upload(store, str(tmp_path / "in"), "d"), condition=ABSENT)
+    assert report.done == len(KEYS) - 1
+    assert [(action.key, type(error)) for action, error in report.failures] == [("d/k3", PreconditionFailed)]
+    assert store.get_bytes("d/k3") == b"old"
+    sent = [request for request in line.requests if request.method == "PUT"]
+    assert len(sent) == len(KEYS)
+    assert {request.headers["if-none-match"] for request in sent} == {"*"}
+
+
+def test_a_plan_names_what_each_of_many_must_hash_to(store, tmp_path: Path) -> None:
+    def actions(folder: Path, wrong: str) -> list[TransferAction]:
+        known = {key: hashlib.sha256(b"other" if key == wrong else data).hexdigest() for key, data in BODIES.items()}
+        return [
+            TransferAction(str(folder / key), key, len(data), "new", content=ContentHash("sha256", known[key]))
+            for key, data in BODIES.items()
+        ]
+
+    (tmp_path / "in").mkdir()
+    for key, data in BODIES.items():
+        (tmp_path / "in" / key).write_bytes(data)
+    report = apply(store, TransferPlan(Direction.UPLOAD, actions(tmp_path / "in", "k7")))
+    assert [(action.key, type(error)) for action, error in report.failures] == [("k7", LocalFileError)]
+    assert sorted(store.list_files()) == sorted(set(KEYS) - {"k7"})
+    store.put_bytes("k7", BODIES["k7"])
+    report = apply(store, TransferPlan(Direction.DOWNLOAD, actions(tmp_path / "out", "k8")))
+    assert [(action.key, type(error)) for action, error in report.failures] == [("k8", ContentCorrupted)]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(set(KEYS) - {"k8"})

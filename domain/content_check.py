@@ -82,9 +82,9 @@ def corrupted(
 ) -> ContentCorrupted:
     """The error for an object whose bytes hash to something else than they should."""
     name = _NAMES.get(expected.algorithm, expected.algorithm)
+    found, wanted = actual.digest[:12], expected.digest[:12]
     return ContentCorrupted(
-        f"the object {shortened(key)!r} is corrupt: it reads as {name} {actual.digest[:12]}…, not "
-        f"{expected.digest[:12]}…; {then}",
+        f"the object {shortened(key)!r} is corrupt: it reads as {name} {found}…, not {wanted}…; {then}",
         provider=provider,
         key=key,
         expected=expected,

@@ -53,7 +53,7 @@ class S3Sending(IStorageProvider):
         if len(data) > SMALL_BYTES:
             return super().put_bytes(key, data, content_type=content_type, metadata=metadata, condition=condition)
         data = bytes(data)
-        attributes = self._attributes(key, data, content_type or guess_content_type(key), metadata, condition)
+        attributes = self._attributes(key, data, content_type, metadata, condition)
         return self._engine.put(key, data, attributes, condition)
 
     def put_many(
@@ -65,7 +65,7 @@ class S3Sending(IStorageProvider):
         condition: WriteCondition | None = None,
     ) -> Iterator[tuple[str, ObjectInfo | StorageError]]:
         def attributes(key: str, data: bytes) -> Attributes:
-            return self._attributes(key, data, content_type or guess_content_type(key), metadata, condition)
+            return self._attributes(key, data, content_type, metadata, condition)
 
         def one(thing: tuple[str, bytes], earlier: Attributes | None) -> ObjectInfo:
             key, data = thing
@@ -79,12 +79,13 @@ class S3Sending(IStorageProvider):
         self,
         key: str,
         data: bytes,
-        content_type: str,
+        content_type: str | None,
         metadata: Mapping[str, str] | None,
         condition: WriteCondition | None,
     ) -> Attributes:
         kept = self.check_write(key, content_type, metadata, condition)
-        return Attributes(content_type, kept, hashlib.sha256(data, usedforsecurity=False).hexdigest())
+        sha256 = hashlib.sha256(data, usedforsecurity=False).hexdigest()
+        return Attributes(content_type or guess_content_type(key), kept, sha256)
 
     # -- from files
 

@@ -1,0 +1,166 @@
+"""The programs `dvc` and `git`: run in a folder, their failures told in one sentence."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from importlib.util import find_spec
+from pathlib import Path
+
+from domain.errors import (
+    AccessDenied,
+    BucketNotFound,
+    ConfigurationError,
+    ContentCorrupted,
+    InsufficientStorage,
+    LocalFileError,
+    ObjectNotFound,
+    PreconditionFailed,
+    StorageError,
+    StoreUnavailable,
+)
+from domain.local_files import local_error, printable_path
+from infrastructure.dvc.dvc_file import MISSING_EXTRA
+
+_PATIENCE = 10.0
+"""Seconds that an interrupted program has to end by itself."""
+
+_LONGEST_SAID = 600
+
+# What the environment of a hook of git says of another repository.
+_OF_ANOTHER_REPOSITORY = (
+    "GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_COMMON_DIR", "GIT_NAMESPACE", "GIT_PREFIX", "DVC_ROOT", "DVC_STAGE",
+)  # fmt: skip
+
+_KINDS: tuple[tuple[str, type[StorageError]], ...] = (
+    (r"not inside of a DVC|not a git repository|remote '.*' doesn't exist|no remote (specified|provided)", ConfigurationError),
+    (r"config file error|missing dependencies|dubious ownership", ConfigurationError),
+    (r"corrupted|does not match", ContentCorrupted),
+    (r"No space left|Disk quota", InsufficientStorage),
+    (r"NoSuchBucket|[Bb]ucket does not exist", BucketNotFound),
+    (r"Forbidden|Access ?Denied|InvalidAccessKeyId|SignatureDoesNotMatch|ExpiredToken|[Cc]redentials", AccessDenied),
+    (r"Could not connect|Cannot connect|ConnectTimeout|[Tt]imed? ?out|EndpointConnection|Name or service", StoreUnavailable),
+    (r"without a confirmation|[Uu]nable to acquire lock|index\.lock|partial commit during", PreconditionFailed),
+    (r"Missing cache files|missing-files|missing from cache|failed to pull data|failed to fetch", ObjectNotFound),
+    (r"does not exist|outside of|is ignored by|already tracked|overlap|Permission denied|Not a directory", LocalFileError),
+)  # fmt: skip
+
+
+def run_dvc(folder: Path, *arguments: str, secrets: Iterable[str] = ()) -> str:
+    """Run `dvc` in `folder`; what it wrote on stdout.
+
+    Args:
+        secrets: what must not stand in a message.
+
+    Raises:
+        ConfigurationError: DVC is not installed here.
+        StorageError: it failed; the kind is by what it said, as far as that tells.
+    """
+    if find_spec("dvc") is None:
+        raise ConfigurationError(MISSING_EXTRA)
+    # Neither reports what was run, nor looks for a newer version of itself.
+    environment = {"DVC_NO_ANALYTICS": "true", "CI": os.environ.get("CI") or "true"}
+    done = _run([sys.executable, "-m", "dvc", *arguments], folder, environment)
+    if done.returncode == 0:
+        return done.stdout.decode("utf-8", "replace")
+    raise _failure(f"dvc {arguments[0]}", done, folder, secrets)
+
+
+def run_git(folder: Path, *arguments: str, given: bytes | None = None, may_fail: bool = False) -> bytes | None:
+    """Run `git` in `folder`; what it wrote on stdout, or None where it failed and may.
+
+    Args:
+        given: what it reads on stdin.
+
+    Raises:
+        ConfigurationError: git is not installed here.
+        StorageError: it failed.
+    """
+    done = _run(git_command(*arguments), folder, GIT_ENVIRONMENT, given)
+    if done.returncode == 0:
+        return done.stdout
+    if may_fail:
+        return None
+    raise _failure(f"git {arguments[0]}", done, folder, ())
+
+
+GIT_ENVIRONMENT = {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C.UTF-8"}
+
+
+def git_command(*arguments: str) -> list[str]:
+    """The command line of `git` with these arguments; paths in them mean themselves and no patterns."""
+    return ["git", "--literal-pathspecs", *arguments]
+
+
+def clean_environment(added: Mapping[str, str]) -> dict[str, str]:
+    """This process's variables with those `added`, and without those that point at another repository."""
+    kept = {name: value for name, value in os.environ.items() if name not in _OF_ANOTHER_REPOSITORY}
+    return {**kept, **added}
+
+
+def missing_git() -> ConfigurationError:
+    """The sentence where there is no `git`."""
+    return ConfigurationError(
+        "this needs git, which is not installed here or not on PATH; install it (apt install git)"
+    )
+
+
+def _run(
+    command: list[str], folder: Path, environment: Mapping[str, str], given: bytes | None = None
+) -> subprocess.CompletedProcess[bytes]:
+    try:
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=clean_environment(environment),
+            stdin=subprocess.DEVNULL if given is None else subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+    except OSError as error:
+        if not folder.is_dir() or not isinstance(error, FileNotFoundError):
+            raise local_error(error, printable_path(folder), "work in") from error
+        raise missing_git() from error
+    with process:
+        try:
+            stdout, stderr = process.communicate(given)
+        except BaseException:
+            # It takes its locks and its temporary files away by itself.
+            with suppress(ProcessLookupError):
+                process.send_signal(signal.SIGINT)
+            try:
+                process.wait(_PATIENCE)
+            except BaseException:
+                process.kill()
+                raise
+            raise
+    return subprocess.CompletedProcess(command, process.returncode, stdout, stderr)
+
+
+def _failure(what: str, done: subprocess.CompletedProcess[bytes], folder: Path, secrets: Iterable[str]) -> StorageError:
+    said = _essence((done.stderr or done.stdout).decode("utf-8", "replace"))
+    for secret in secrets:
+        said = said.replace(secret, "**********")
+    if done.returncode < 0:
+        said = f"it was ended by signal {-done.returncode}; {said}".rstrip("; ")
+    kind = next((kind for pattern, kind in _KINDS if re.search(pattern, said)), StorageError)
+    return kind(f"'{what}' failed in {printable_path(folder)!r}: {said or 'it did not say why'}")
+
+
+def _essence(stderr: str) -> str:
+    """The complaint in what a program said, on one line."""
+    lines = [line.strip() for line in stderr.replace("\r", "\n").splitlines()]
+    starts = [number for number, line in enumerate(lines) if line.startswith(("ERROR:", "fatal:", "error:"))]
+    if starts:
+        lines = lines[starts[0] :]
+    lines = [
+        re.sub(r"^(ERROR|fatal|error): ", "", line) for line in lines if line and "Having any troubles" not in line
+    ]
+    text = " ".join(" ".join(lines).split())
+    return text if len(text) <= _LONGEST_SAID else text[:_LONGEST_SAID] + "…"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import tempfile
-from contextlib import contextmanager
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from domain.errors import (
@@ -18,7 +18,7 @@ from domain.errors import (
 from domain.local_files import PART_PREFIX, local_error, printable_path
 from domain.purposes import OWN_PREFIX, Purpose
 from domain.storage import IStorageProvider
-from infrastructure.dvc.dvc_file import DvcFile, read_dvc_file, write_dvc_file
+from infrastructure.dvc.dvc_file import DvcFile, assign_remote, read_dvc_file
 from infrastructure.dvc.history import history
 from infrastructure.dvc.programs import run_dvc, run_git
 from infrastructure.dvc.remotes import RemoteConfiguration, checked_name, remote_of
@@ -65,7 +65,7 @@ class DVCClient:
     # -- the workspace
 
     def init_repo(self) -> None:
-        """Make the workspace a git repository and a DVC repository, as far as it is none. The next version puts DVC's files into git.
+        """Make the workspace a repository of git and of DVC, as far as it is none. The next version commits DVC's files.
 
         Raises:
             ConfigurationError: DVC or git is not installed.
@@ -134,7 +134,7 @@ class DVCClient:
             raise ConfigurationError(f"there is no remote {remote!r} in this repository; there is {known}")
         dataset_id = self._add(self._dataset(dataset_path))
         if remote is not None:
-            self._assign(self._workspace / dataset_id, None if remote.lower() == configuration.default() else remote)
+            assign_remote(self._workspace / dataset_id, None if remote.lower() == configuration.default() else remote)
         return dataset_id
 
     def version_dataset(self, dataset_path: str | os.PathLike[str], message: str) -> str:
@@ -246,15 +246,6 @@ class DVCClient:
         # As './-x', which no program takes for an option.
         self._run("add", "--quiet", "--", os.path.join(".", os.path.relpath(dataset, self._workspace)))
         return os.path.relpath(dataset.with_name(f"{dataset.name}.dvc"), self._workspace)
-
-    def _assign(self, path: Path, remote: str | None) -> None:
-        """Keep in a `.dvc` file which remote has the content."""
-        said = read_dvc_file(path)
-        if said.remote != remote:
-            write_dvc_file(
-                path,
-                DvcFile(said.md5, said.size, said.nfiles, said.path, said.is_executable, remote, said.meta, said.desc),
-            )
 
     def _run(self, *arguments: str) -> str:
         return run_dvc(self._workspace, *arguments, secrets=self._configuration().secrets())

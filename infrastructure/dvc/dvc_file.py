@@ -73,10 +73,24 @@ def write_dvc_file(path: str | os.PathLike[str], dvc_file: DvcFile) -> None:
         LocalFileError, InsufficientStorage: it can't be written.
         ConfigurationError: without the extra `dvc`.
     """
-    data = dvc_file_bytes(dvc_file)
-    with ReplacementFile(path) as file:
-        file.write(data)
-        file.commit()
+    _write(path, dvc_file_bytes(dvc_file))
+
+
+def assign_remote(path: str | os.PathLike[str], remote: str | None) -> None:
+    """Have the `.dvc` file at `path` name the remote that has the content, or none; all else in it stays.
+
+    Raises:
+        LocalFileError, InsufficientStorage, ConfigurationError: as `read_dvc_file` and `write_dvc_file`.
+    """
+    if read_dvc_file(path).remote == remote:
+        return
+    yaml = _yaml(None)
+    with open(path, "rb") as file:
+        document = yaml.load(file)
+    document["outs"][0].pop("remote", None)
+    if remote is not None:
+        document["outs"][0]["remote"] = remote
+    _write(path, _dumped(yaml, document))
 
 
 def dvc_file_bytes(dvc_file: DvcFile) -> bytes:
@@ -101,11 +115,7 @@ def dvc_file_bytes(dvc_file: DvcFile) -> bytes:
     document["outs"] = [out]
     if dvc_file.meta:
         document["meta"] = dict(dvc_file.meta)
-    yaml = _yaml(None)
-    yaml.default_flow_style = False
-    text = io.StringIO()
-    yaml.dump(document, text)
-    return text.getvalue().encode("utf-8", "surrogateescape")
+    return _dumped(_yaml(None), document)
 
 
 def parse_dvc_file(data: bytes, shown: str) -> DvcFile:
@@ -175,7 +185,7 @@ def _loaded(data: bytes, shown: str) -> Any:
     except UnicodeDecodeError:
         raise _refused(shown, "it is no UTF-8 text") from None
     yaml = _yaml("safe")
-    from ruamel.yaml import YAMLError
+    from ruamel.yaml.error import YAMLError
     from ruamel.yaml.events import AliasEvent
 
     try:
@@ -200,6 +210,19 @@ def _yaml(kind: str | None) -> Any:
     except ImportError as error:
         raise ConfigurationError(MISSING_EXTRA) from error
     return YAML(typ=kind, pure=True)
+
+
+def _dumped(yaml: Any, document: object) -> bytes:
+    yaml.default_flow_style = False
+    text = io.StringIO()
+    yaml.dump(document, text)
+    return text.getvalue().encode("utf-8", "surrogateescape")
+
+
+def _write(path: str | os.PathLike[str], data: bytes) -> None:
+    with ReplacementFile(path) as file:
+        file.write(data)
+        file.commit()
 
 
 def _wrong_path(path: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 from types import TracebackType
@@ -9,25 +10,24 @@ from typing import Self
 
 from domain.errors import StorageError
 from domain.local_files import printable_path
-from infrastructure.dvc.programs import GIT_ENVIRONMENT, clean_environment, git_command, missing_git
+from infrastructure.dvc.programs import GIT_ENVIRONMENT, clean_environment, missing_git
+
+AS_IT_IS = {"GIT_GRAFT_FILE": os.devnull, "GIT_NO_LAZY_FETCH": "1", "GIT_NO_REPLACE_OBJECTS": "1"}
+"""Has git show the objects and the history that are here: none fetched from elsewhere, none in the place of another."""
 
 
 class GitObjects:
-    """The content of git's objects by their names. Used as a context manager.
-
-    What is not here is not fetched from elsewhere, and no object is read in the place of another.
-    """
+    """The content of git's objects by their names. Used as a context manager."""
 
     def __init__(self, repository: Path) -> None:
         self._repository = repository
 
     def __enter__(self) -> Self:
-        environment = {**GIT_ENVIRONMENT, "GIT_NO_LAZY_FETCH": "1", "GIT_NO_REPLACE_OBJECTS": "1"}
         try:
             self._process = subprocess.Popen(
-                git_command("cat-file", "--batch"),
+                ["git", "cat-file", "--batch"],  # noqa: S607 - the one on PATH
                 cwd=self._repository,
-                env=clean_environment(environment),
+                env=clean_environment({**GIT_ENVIRONMENT, **AS_IT_IS}),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,

@@ -72,30 +72,37 @@ def run_dvc(folder: Path, *arguments: str, secrets: Iterable[str] = ()) -> str:
     raise _failure(f"dvc {arguments[0]}", done, folder, secrets)
 
 
-def run_git(folder: Path, *arguments: str, given: bytes | None = None, may_fail: bool = False) -> bytes | None:
+GIT_ENVIRONMENT = {
+    "GIT_LITERAL_PATHSPECS": "1",  # a path means itself and is no pattern
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_TERMINAL_PROMPT": "0",
+    "LC_ALL": "C.UTF-8",
+}
+
+
+def run_git(
+    folder: Path,
+    *arguments: str,
+    given: bytes | None = None,
+    may_fail: bool = False,
+    environment: Mapping[str, str] | None = None,
+) -> bytes | None:
     """Run `git` in `folder`; what it wrote on stdout, or None where it failed and may.
 
     Args:
         given: what it reads on stdin.
+        environment: variables that count before the others.
 
     Raises:
         ConfigurationError: git is not installed here.
         StorageError: it failed.
     """
-    done = _run(git_command(*arguments), folder, GIT_ENVIRONMENT, given)
+    done = _run(["git", *arguments], folder, {**GIT_ENVIRONMENT, **(environment or {})}, given)
     if done.returncode == 0:
         return done.stdout
     if may_fail:
         return None
     raise _failure(f"git {arguments[0]}", done, folder, ())
-
-
-GIT_ENVIRONMENT = {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C.UTF-8"}
-
-
-def git_command(*arguments: str) -> list[str]:
-    """The command line of `git` with these arguments; paths in them mean themselves and no patterns."""
-    return ["git", "--literal-pathspecs", *arguments]
 
 
 def clean_environment(added: Mapping[str, str]) -> dict[str, str]:

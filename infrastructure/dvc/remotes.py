@@ -1,4 +1,4 @@
-"""The remote of DVC that a provider is, and how it is written into a repository: what is secret into the file that git ignores."""
+"""The remote of DVC that a provider is, and how a repository gets to know it: its secrets where git does not look."""
 
 from __future__ import annotations
 

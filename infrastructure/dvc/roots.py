@@ -11,7 +11,7 @@ from typing import NamedTuple
 from domain.content import DVC_MD5
 from domain.errors import ConfigurationError, StorageError
 from domain.local_files import LocalSource, printable_path
-from infrastructure.dvc.git_objects import GitObjects
+from infrastructure.dvc.git_objects import AS_IT_IS, GitObjects
 from infrastructure.dvc.programs import run_git
 
 _ADDRESS = re.compile(rb"(?<![0-9A-Fa-f])([0-9A-Fa-f]{32})(\.dir)?(?![0-9A-Fa-f])")
@@ -46,7 +46,7 @@ def referenced_objects(repository: Path) -> Iterator[Reference]:
     shown = printable_path(repository)
     if not repository.is_dir() or run_git(repository, "rev-parse", "--git-dir", may_fail=True) is None:
         raise ConfigurationError(f"{shown!r} is no git repository; name the folder of one that uses DVC")
-    if (run_git(repository, "rev-parse", "--is-shallow-repository") or b"").strip() != b"false":
+    if _git(repository, "rev-parse", "--is-shallow-repository").strip() != b"false":
         raise StorageError(
             f"the clone {shown!r} has not all of the history, and so can't tell what is in use; run 'git fetch --unshallow'"
         )
@@ -65,49 +65,44 @@ def referenced_objects(repository: Path) -> Iterator[Reference]:
 
 def _names_data(path: bytes) -> bool:
     name = path.rpartition(b"/")[2]
-    return name.endswith(b".dvc") or name == b"dvc.lock" or (name.endswith(b".lock") and b"dvc" in name)
+    return name.endswith(b".dvc") or (name.endswith(b".lock") and b"dvc" in name)
+
+
+def _git(folder: Path, *arguments: str, given: bytes | None = None) -> bytes:
+    environment = {**AS_IT_IS, "GIT_LITERAL_PATHSPECS": "0"}
+    return run_git(folder, *arguments, given=given, environment=environment) or b""
 
 
 def _versions(repository: Path) -> Iterator[tuple[str, bytes]]:
     """The name and the path of each version of the files that matter, in history and staged."""
-    seen: set[bytes] = set()
-    arguments = (
-        "log", "--all", "--reflog", "--full-history", "-m", "--root", "--raw", "-z", "--no-abbrev", "--no-renames",
-        "--no-show-signature", "--diff-filter=d", "--format=",
-    )  # fmt: skip
-    told = (run_git(repository, *arguments) or b"").split(b"\0")
-    fields = iter(told)
-    for field in fields:
-        header = field.strip(b"\n")
-        if not header.startswith(b":"):
-            continue
-        _, mode, _, blob, _ = header.split()
-        path = next(fields)
-        if _names_data(path) and blob not in seen:
-            seen.add(blob)
-            yield from _checked(mode, blob, path)
-    if (run_git(repository, "rev-parse", "--is-bare-repository") or b"").strip() == b"true":
-        return
+    # A commit is compared with each of its parents, the first one with nothing: what is in any commit is new in one.
+    commits = _git(repository, "rev-list", "--all", "--reflog")
+    changes = ("--stdin", "-m", "--root", "-r", "-z", "--raw", "--no-commit-id", "--no-renames", "--diff-filter=d")
+    told = _git(repository, "diff-tree", *changes, "--", "*.dvc", "*.lock", given=commits) if commits else b""
+    named = []
+    fields = iter(told.split(b"\0"))
+    for header in fields:
+        if header:
+            _, mode, _, blob, _ = header.split()
+            named.append((mode, blob, next(fields)))
     for work_tree in _work_trees(repository):
-        for entry in (run_git(work_tree, "ls-files", "--stage", "-z") or b"").split(b"\0"):
-            header, _, path = entry.partition(b"\t")
-            if _names_data(path):
+        for entry in _git(work_tree, "ls-files", "--stage", "-z").split(b"\0"):
+            if entry:
+                header, _, path = entry.partition(b"\t")
                 mode, blob, _ = header.split()
-                if blob not in seen:
-                    seen.add(blob)
-                    yield from _checked(mode, blob, path)
-
-
-def _checked(mode: bytes, blob: bytes, path: bytes) -> Iterator[tuple[str, bytes]]:
-    # A link names nothing itself, and what it points at is looked at by itself; a submodule is a repository of its own.
-    if mode not in {b"120000", b"160000"}:
-        yield blob.decode(), path
+                named.append((mode, blob, path))
+    seen = set()
+    for mode, blob, path in named:
+        # A link names nothing itself, and what it points at is looked at by itself; a submodule is a repository of its own.
+        if mode not in {b"120000", b"160000"} and blob not in seen and _names_data(path):
+            seen.add(blob)
+            yield blob.decode(), path
 
 
 def _work_trees(repository: Path) -> list[Path]:
     """The folders of all work trees that are there."""
     found = []
-    for block in (run_git(repository, "worktree", "list", "--porcelain", "-z") or b"").split(b"\0\0"):
+    for block in _git(repository, "worktree", "list", "--porcelain", "-z").split(b"\0\0"):
         lines = block.split(b"\0")
         if lines[0].startswith(b"worktree ") and b"bare" not in lines:
             path = Path(os.fsdecode(lines[0].removeprefix(b"worktree ")))

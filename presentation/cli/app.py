@@ -38,6 +38,7 @@ _GROUPS = {
     "trash": ("undo", "trash"),
     "signing": ("presign",),
     "uploads": ("uploads",),
+    "datasets": ("dataset",),
     "costs": ("cost",),
     "about": ("info", "providers"),
 }

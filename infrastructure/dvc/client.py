@@ -10,6 +10,7 @@ from pathlib import Path
 
 from domain.errors import (
     ConfigurationError,
+    ContentCorrupted,
     InvalidRequest,
     LocalFileError,
     ObjectNotFound,
@@ -18,6 +19,7 @@ from domain.errors import (
 from domain.local_files import PART_PREFIX, local_error, printable_path
 from domain.purposes import OWN_PREFIX, Purpose
 from domain.storage import IStorageProvider
+from infrastructure.dvc.addresses import address_of
 from infrastructure.dvc.dvc_file import DvcFile, assign_remote, read_dvc_file
 from infrastructure.dvc.history import history
 from infrastructure.dvc.programs import run_dvc, run_git
@@ -79,7 +81,7 @@ class DVCClient:
             run_git(self._workspace, "init", "--quiet")
         if self._dvc_root_or_none() is None:
             inside = self._git_root() != Path(os.path.realpath(self._workspace))
-            run_dvc(self._workspace, "init", "--quiet", *(["--subdir"] if inside else []))
+            run_dvc(self._workspace, "init", *(["--subdir"] if inside else []))
 
     def configure_remote(self) -> str:
         """Make the provider's store the default remote of the repository; the URL of the remote.
@@ -108,7 +110,8 @@ class DVCClient:
 
     def _check_ignored(self, path: Path) -> None:
         tracked = run_git(path.parent, "ls-files", "--error-unmatch", "--", path.name, may_fail=True)
-        ignored = run_git(path.parent, "check-ignore", "--quiet", "--", path.name, may_fail=True)
+        plain = {"GIT_LITERAL_PATHSPECS": "0"}  # this command does not know the other kind
+        ignored = run_git(path.parent, "check-ignore", "--quiet", path.name, may_fail=True, environment=plain)
         if tracked is not None or ignored is None:
             raise ConfigurationError(
                 f"git does not ignore {printable_path(path)!r}, where the credentials belong; have '/config.local' in "
@@ -170,14 +173,14 @@ class DVCClient:
         return (run_git(root, "rev-parse", "HEAD") or b"").decode().strip()
 
     def push_dataset(self, dataset_id: str) -> None:
-        """Send what the remote lacks of this dataset's content.
+        """Send what the remote lacks of this dataset's content, from DVC's cache.
 
         Raises:
-            ObjectNotFound: there is no such dataset, or its content is neither in the workspace nor in DVC's cache.
+            ObjectNotFound: there is no such dataset, or some of its content is neither here nor there.
             ConfigurationError: there is no remote.
             AccessDenied, StoreUnavailable, StorageError: as DVC says.
         """
-        self._run("push", "--quiet", "--", self._tracked(dataset_id))
+        self._run("push", "--", self._tracked(dataset_id))
 
     def pull_dataset(self, dataset_id: str, target_path: str | os.PathLike[str] | None = None) -> Path:
         """Fetch this dataset's content, and put it where it belongs or at `target_path`; the path.
@@ -195,17 +198,13 @@ class DVCClient:
         own = (self._workspace / tracked).parent / dvc_file.path
         target = own if target_path is None else Path(os.path.abspath(self._workspace / Path(target_path).expanduser()))
         if os.path.realpath(target) == os.path.realpath(own):
-            self._run("pull", "--quiet", "--", tracked)
+            self._run("pull", "--", tracked)
             return own
         with _place(target) as part:
-            # By way of the cache: 'get' alone does not verify what it takes from a remote.
-            self._run("fetch", "--quiet", "--", tracked)
             root = self._dvc_root()
             name = os.path.relpath(own, root)
-            run_dvc(
-                root, "get", "--quiet", "--out", str(part), "--", ".", name, secrets=self._configuration().secrets()
-            )
-            _complete(part, dvc_file)
+            run_dvc(root, "get", "--out", str(part), "--", ".", name, secrets=self._configuration().secrets())
+            _complete(part, dvc_file, printable_path(target))
         return target
 
     def list_versions(self, dataset_path: str | os.PathLike[str]) -> list[dict[str, object]]:
@@ -244,7 +243,7 @@ class DVCClient:
 
     def _add(self, dataset: Path) -> str:
         # As './-x', which no program takes for an option.
-        self._run("add", "--quiet", "--", os.path.join(".", os.path.relpath(dataset, self._workspace)))
+        self._run("add", "--", os.path.join(".", os.path.relpath(dataset, self._workspace)))
         return os.path.relpath(dataset.with_name(f"{dataset.name}.dvc"), self._workspace)
 
     def _run(self, *arguments: str) -> str:
@@ -358,9 +357,14 @@ def _place(target: Path) -> Iterator[Path]:
         raise local_error(error, shown, "write") from error
 
 
-def _complete(part: Path, dvc_file: DvcFile) -> None:
-    """What DVC leaves out of a copy: an empty folder, and the bit of a program."""
+def _complete(part: Path, dvc_file: DvcFile, shown: str) -> None:
+    """What DVC leaves out of a copy: an empty folder, the bit of a program, and a look at whether all arrived as it was."""
     if dvc_file.is_folder:
         part.mkdir(exist_ok=True)
     elif dvc_file.is_executable:
         part.chmod(part.stat().st_mode | 0o111)
+    if (found := address_of(part)) != dvc_file.md5:
+        raise ContentCorrupted(
+            f"what DVC fetched of {dvc_file.path!r} is corrupt: it is {found}, and the .dvc file says {dvc_file.md5}; "
+            f"nothing was put at {shown!r}: push the dataset again from where it is whole"
+        )

@@ -38,17 +38,22 @@ _OF_ANOTHER_REPOSITORY = (
     "GIT_COMMON_DIR", "GIT_NAMESPACE", "GIT_PREFIX", "DVC_ROOT", "DVC_STAGE",
 )  # fmt: skip
 
+_LACKING = b"WARNING: Some of the cache files do not exist"
+"""What DVC says of content that is nowhere; 'push' and 'fetch' think that no failure."""
+
+_FETCHED_IN_VAIN = "Checkout failed for following targets"
+
 _KINDS: tuple[tuple[str, type[StorageError]], ...] = (
     (r"not inside of a DVC|not a git repository|remote '.*' doesn't exist|no remote (specified|provided)", ConfigurationError),
     (r"config file error|missing dependencies|dubious ownership", ConfigurationError),
-    (r"corrupted|does not match", ContentCorrupted),
+    (r"corrupt|does not match", ContentCorrupted),
     (r"No space left|Disk quota", InsufficientStorage),
     (r"NoSuchBucket|[Bb]ucket does not exist", BucketNotFound),
     (r"Forbidden|Access ?Denied|InvalidAccessKeyId|SignatureDoesNotMatch|ExpiredToken|[Cc]redentials", AccessDenied),
-    (r"Could not connect|Cannot connect|ConnectTimeout|[Tt]imed? ?out|EndpointConnection|Name or service", StoreUnavailable),
-    (r"without a confirmation|[Uu]nable to acquire lock|index\.lock|partial commit during", PreconditionFailed),
-    (r"Missing cache files|missing-files|missing from cache|failed to pull data|failed to fetch", ObjectNotFound),
-    (r"does not exist|outside of|is ignored by|already tracked|overlap|Permission denied|Not a directory", LocalFileError),
+    (r"(Could not|Cannot) connect|ConnectTimeout|[Tt]imed? ?out|EndpointConnection|Name or service", StoreUnavailable),
+    (r"without (a )?confirmation|[Uu]nable to acquire lock|index\.lock|partial commit during", PreconditionFailed),
+    (r"Missing cache files|No storage files|missing-files|failed to (pull|fetch)", ObjectNotFound),
+    (r"does not exist|outside of|symlinked|is ignored by|already tracked|overlap|[Pp]ermission denied", LocalFileError),
 )  # fmt: skip
 
 
@@ -67,7 +72,7 @@ def run_dvc(folder: Path, *arguments: str, secrets: Iterable[str] = ()) -> str:
     # Neither reports what was run, nor looks for a newer version of itself.
     environment = {"DVC_NO_ANALYTICS": "true", "CI": os.environ.get("CI") or "true"}
     done = _run([sys.executable, "-m", "dvc", *arguments], folder, environment)
-    if done.returncode == 0:
+    if done.returncode == 0 and _LACKING not in done.stderr:
         return done.stdout.decode("utf-8", "replace")
     raise _failure(f"dvc {arguments[0]}", done, folder, secrets)
 
@@ -151,7 +156,11 @@ def _run(
 
 
 def _failure(what: str, done: subprocess.CompletedProcess[bytes], folder: Path, secrets: Iterable[str]) -> StorageError:
-    said = _essence((done.stderr or done.stdout).decode("utf-8", "replace"))
+    told = (done.stderr or done.stdout).decode("utf-8", "replace")
+    if _FETCHED_IN_VAIN in told and _LACKING not in done.stderr:
+        # It verifies what it fetches, and throws away what is corrupt without a word.
+        told = "ERROR: what the remote has is corrupt, and was thrown away; push it again from where it is whole"
+    said = _essence(told)
     for secret in secrets:
         said = said.replace(secret, "**********")
     if done.returncode < 0:
@@ -163,11 +172,17 @@ def _failure(what: str, done: subprocess.CompletedProcess[bytes], folder: Path, 
 def _essence(stderr: str) -> str:
     """The complaint in what a program said, on one line."""
     lines = [line.strip() for line in stderr.replace("\r", "\n").splitlines()]
-    starts = [number for number, line in enumerate(lines) if line.startswith(("ERROR:", "fatal:", "error:"))]
+    starts = [
+        number
+        for number, line in enumerate(lines)
+        if line.startswith((_LACKING.decode(), "ERROR:", "fatal:", "error:"))
+    ]
     if starts:
         lines = lines[starts[0] :]
     lines = [
-        re.sub(r"^(ERROR|fatal|error): ", "", line) for line in lines if line and "Having any troubles" not in line
+        re.sub(r"^(WARNING|ERROR|fatal|error): ", "", line)
+        for line in lines
+        if line and "Having any troubles" not in line
     ]
     text = " ".join(" ".join(lines).split())
     return text if len(text) <= _LONGEST_SAID else text[:_LONGEST_SAID] + "…"

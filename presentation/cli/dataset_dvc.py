@@ -103,7 +103,7 @@ def version(
 def push(dataset: _Dataset, workspace: _Workspace = ".", as_json: Json = False) -> None:
     """Send what the store lacks of a dataset."""
     _client(workspace).push_dataset(dataset)
-    _done({"dataset": dataset}, f"the store has all of {dataset!r}", as_json=as_json)
+    _done({"dataset": dataset}, f"pushed {dataset!r}", as_json=as_json)
 
 
 def pull(

@@ -78,7 +78,9 @@ def _versions(repository: Path) -> Iterator[tuple[str, bytes]]:
     # A commit is compared with each of its parents, the first one with nothing: what is in any commit is new in one.
     commits = _git(repository, "rev-list", "--all", "--reflog")
     changes = ("--stdin", "-m", "--root", "-r", "-z", "--raw", "--no-commit-id", "--no-renames", "--diff-filter=d")
-    told = _git(repository, "diff-tree", *changes, "--", "*.dvc", "*.lock", given=commits) if commits else b""
+    told = (
+        _git(repository, "diff-tree", *changes, "--", ":(top)*.dvc", ":(top)*.lock", given=commits) if commits else b""
+    )
     named = []
     fields = iter(told.split(b"\0"))
     for header in fields:

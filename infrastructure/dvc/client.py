@@ -6,6 +6,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from domain.errors import (
@@ -20,7 +21,7 @@ from domain.local_files import PART_PREFIX, local_error, printable_path
 from domain.purposes import OWN_PREFIX, Purpose
 from domain.storage import IStorageProvider
 from infrastructure.dvc.addresses import address_of
-from infrastructure.dvc.dvc_file import DvcFile, assign_remote, read_dvc_file
+from infrastructure.dvc.dvc_file import DvcFile, assign_remote, read_dvc_file, write_dvc_file
 from infrastructure.dvc.history import history
 from infrastructure.dvc.programs import run_dvc, run_git
 from infrastructure.dvc.remotes import RemoteConfiguration, checked_name, remote_of
@@ -201,9 +202,9 @@ class DVCClient:
             self._run("pull", "--", tracked)
             return own
         with _place(target) as part:
-            root = self._dvc_root()
-            name = os.path.relpath(own, root)
-            run_dvc(root, "get", "--out", str(part), "--", ".", name, secrets=self._configuration().secrets())
+            # 'dvc get' would give what is in the dataset's own place now, and what it takes from a remote is not verified.
+            self._run("fetch", "--", tracked)
+            self._check_out(part, dvc_file)
             _complete(part, dvc_file, printable_path(target))
         return target
 
@@ -238,6 +239,20 @@ class DVCClient:
         if not found and not dvc_file.exists():
             raise self._no_dataset(dataset_path)
         return found
+
+    def _check_out(self, part: Path, dvc_file: DvcFile) -> None:
+        """Have DVC make `part` of what is in its cache, in a workspace of no more than that."""
+        folder = part.parent
+        here = folder / ".dvc"
+        here.mkdir()
+        cache = self._configuration().cache_folder()
+        # Copies, for what is linked to the cache must never be written to.
+        options = ["[core]", "no_scm = true", "[cache]", "type = reflink,copy"]
+        if cache is None:
+            (here / "cache").symlink_to(self._dvc_root() / ".dvc" / "cache")
+        (here / "config").write_text("\n".join([*options, f'dir = """{cache}"""' if cache else ""]))
+        write_dvc_file(folder / f"{part.name}.dvc", replace(dvc_file, path=part.name, remote=None))
+        run_dvc(folder, "checkout", f"{part.name}.dvc", environment={"DVC_SITE_CACHE_DIR": str(folder / "site")})
 
     # -- what all of them need
 
@@ -358,7 +373,7 @@ def _place(target: Path) -> Iterator[Path]:
 
 
 def _complete(part: Path, dvc_file: DvcFile, shown: str) -> None:
-    """What DVC leaves out of a copy: an empty folder, the bit of a program, and a look at whether all arrived as it was."""
+    """What DVC leaves out: an empty folder, the bit of a program, and a look at whether all arrived as it was."""
     if dvc_file.is_folder:
         part.mkdir(exist_ok=True)
     elif dvc_file.is_executable:

@@ -148,6 +148,14 @@ class RemoteConfiguration:
         found = (re.fullmatch(r"remote\s*\"(.*)\"", section, re.IGNORECASE) for section in sections)
         return {match[1].lower() for match in found if match}
 
+    def cache_folder(self) -> Path | None:
+        """The folder of DVC's cache, where this repository says that it is somewhere else than DVC has it."""
+        for path in (self.private, self.shared):
+            cache = _read(path).get("cache")
+            if isinstance(cache, dict) and cache.get("dir"):
+                return Path(os.path.abspath(path.parent / os.path.expanduser(str(cache["dir"]))))
+        return None
+
     def secrets(self) -> list[str]:
         """Every secret in either file, which no message may show."""
         return [value for path in (self.private, self.shared) for _, value in _secret_options(_read(path))]

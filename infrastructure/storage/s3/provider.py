@@ -27,6 +27,7 @@ from domain.storage import (
 )
 from domain.streams import ObjectReader, extent
 from infrastructure.storage.provider_settings import EnvironmentNames, parse_settings
+from infrastructure.storage.s3.credentials import ChainCredentials, StoreAccess
 from infrastructure.storage.s3.dialect import Dialect, Target
 from infrastructure.storage.s3.engine import S3Engine
 from infrastructure.storage.s3.many import download_small, get_small, look_at
@@ -120,6 +121,13 @@ class S3CompatibleProvider(S3Sending):
     def describe(self) -> StorageLocation:
         target = self._engine.target
         return StorageLocation(self.name, target.bucket, f"s3://{target.bucket}", target.endpoint_url, target.region)
+
+    def access(self) -> StoreAccess:
+        """What another program needs beside `describe()` to reach this bucket. It holds secrets in clear."""
+        target = self._engine.target
+        if isinstance(target.credentials, ChainCredentials):
+            return StoreAccess(None, target.credentials.profile, target.ca_bundle)
+        return StoreAccess(target.credentials.current(), None, target.ca_bundle)
 
     def for_bucket(self, bucket: str) -> S3CompatibleProvider:
         if not self.capabilities.buckets:

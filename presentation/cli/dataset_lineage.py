@@ -181,6 +181,7 @@ def _grow(
         below = branch.add(Text("\n").join(lines))
         if further and level == levels:
             below.add("… goes on; --json and --graph show all of it", style="dim")
+            seen.discard(reference)  # it may be reached again where there is room
         else:
             pending += [(below, one, level + 1) for one in reversed(further)]
 

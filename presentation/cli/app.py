@@ -36,6 +36,7 @@ _GROUPS = {
     "replication": ("replicate",),
     "verification": ("verify", "check"),
     "trash": ("undo", "trash"),
+    "datasets": ("dataset",),
     "signing": ("presign",),
     "uploads": ("uploads",),
     "datasets": ("dataset",),

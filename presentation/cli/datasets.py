@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from presentation.cli import dataset_checkout, dataset_dvc, dataset_exchange
+from presentation.cli import dataset_checkout, dataset_dvc, dataset_exchange, dataset_lineage
 from presentation.cli.dataset_options import Id, Ref, open_datasets
 from presentation.cli.options import (
     Bandwidth,
@@ -48,6 +48,7 @@ def register(app: typer.Typer) -> None:
     dataset.command()(verify)
     dataset.command()(remove)
     dataset_exchange.register(dataset)
+    dataset_lineage.register(dataset)
     dataset_dvc.register(dataset)
     app.add_typer(dataset, name="dataset")
 

@@ -14,6 +14,8 @@ from domain.many_files import File
 from domain.objects import ObjectInfo, Progress
 from domain.storage import IStorageProvider
 
+_TOLD_TOGETHER = 256
+
 
 class Downloads(Protocol):
     """Where files come from: a provider, or what stands before one."""
@@ -62,9 +64,12 @@ class CachedDownloads:
     def download_many(self, files: Iterable[File]) -> Iterator[tuple[File, ObjectInfo | StorageError]]:
         """As `IStorageProvider.download_many`."""
         placed: list[tuple[File, ObjectInfo | StorageError]] = []
+        rest = iter(files)
+        more = True
 
         def missing() -> Iterator[File]:
-            for file in files:
+            nonlocal more
+            for file in rest:
                 try:
                     info = self._placed(file.key, file.path, file.content)
                 except StorageError as error:
@@ -74,15 +79,23 @@ class CachedDownloads:
                         yield file
                     else:
                         placed.append((file, info))
+                if len(placed) >= _TOLD_TOGETHER:
+                    return  # whoever waits hears of them, though nothing is missing
+            more = False
 
-        for file, result in self._provider.download_many(missing()):
-            if not isinstance(result, StorageError):
-                self._kept(file.path, file.content)
-            yield file, result
+        while more:
+            for file, fetched in self._provider.download_many(missing()):
+                result: ObjectInfo | StorageError = fetched
+                if not isinstance(fetched, StorageError):
+                    try:
+                        self._kept(file.path, file.content)
+                    except StorageError as error:
+                        result = error
+                yield file, result
+                while placed:
+                    yield placed.pop()
             while placed:
                 yield placed.pop()
-        while placed:
-            yield placed.pop()
 
     def _placed(self, key: str, path: str, content: ContentHash | None) -> ObjectInfo | None:
         size = self._cache.place(content, path, self._link) if content else None

@@ -7,7 +7,7 @@ import json
 import secrets
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
+from contextlib import contextmanager
 from itertools import islice
 from os import PathLike
 from typing import IO, Any
@@ -132,20 +132,16 @@ class ContentAddressedStorage:
         Raises:
             InsufficientStorage: no room for the temporary file, or in the store.
         """
-        first = b""
+        first = bytearray()
         while len(first) <= SMALL_BYTES and (chunk := stream.read(CHUNK_BYTES)):
             first += chunk
         if len(first) <= SMALL_BYTES:
-            return self.store_data(first, content_type)
-        with tempfile.NamedTemporaryFile(prefix="lading-") as file:
-            try:
-                file.write(first)
-                while chunk := stream.read(CHUNK_BYTES):
-                    file.write(chunk)
-                file.flush()
-            except OSError as error:
-                raise local_error(error, tempfile.gettempdir(), "write") from error
-            return self.store_file(file.name, content_type)
+            return self.store_data(bytes(first), content_type)
+        with _temporary_file() as (name, write):
+            write(first)
+            while chunk := stream.read(CHUNK_BYTES):
+                write(chunk)
+            return self.store_file(name, content_type)
 
     def store_many(self, blobs: Iterable[bytes], content_type: str = OCTETS) -> Iterator[str]:
         """Store many small contents, several at a time; the hash of each, in their order.
@@ -157,31 +153,37 @@ class ContentAddressedStorage:
         """
         rest = iter(blobs)
         while batch := list(_some(rest)):
-            by_address = {self.get_content_hash(data): data for data in batch}
+            addresses = [self.get_content_hash(data) for data in batch]
+            by_address = dict(zip(addresses, batch, strict=True))
             if self._pinned:
                 self._pin(list(by_address))
             if self._provider.capabilities.create_if_absent or not self._deduplicate:
-                missing: Iterable[str] = by_address
+                missing = list(by_address)
             else:
                 missing = self.missing(by_address)
-            keys = {self.key(address): address for address in missing}
-            condition = self._absent()
-            there = []
-            for key, result in self._provider.put_many(
-                ((key, by_address[address]) for key, address in keys.items()),
-                content_type=content_type,
-                condition=condition,
-            ):
-                if isinstance(result, PreconditionFailed) and condition:
-                    there.append(key)
-                elif isinstance(result, StorageError):
-                    raise result
-            for key in there if self._pinned else ():
-                self._keep(
-                    key, partial(self._provider.put_bytes, key, by_address[keys[key]], content_type=content_type)
-                )
-            for data in batch:
-                yield self.get_content_hash(data)
+            there = by_address.keys() - set(missing)
+            there |= self._put_many(missing, by_address, content_type, self._absent())
+            if there and self._pinned:
+                with Lease(self._provider):  # as `_keep`, of all of them
+                    self._put_many(self.missing(there), by_address, content_type, None)
+            yield from addresses
+
+    def _put_many(
+        self, addresses: list[str], by_address: dict[str, bytes], content_type: str, condition: WriteCondition | None
+    ) -> set[str]:
+        """Store these; those that were there, where that is the condition."""
+        keys = {self.key(address): address for address in addresses}
+        there = set()
+        for key, result in self._provider.put_many(
+            ((key, by_address[address]) for key, address in keys.items()),
+            content_type=content_type,
+            condition=condition,
+        ):
+            if isinstance(result, PreconditionFailed) and condition:
+                there.add(keys[key])
+            elif isinstance(result, StorageError):
+                raise result
+        return there
 
     def missing(self, addresses: Iterable[str]) -> list[str]:
         """Those of these addresses that have no content yet.
@@ -206,7 +208,7 @@ class ContentAddressedStorage:
             return True
         can = self._provider.capabilities
         if not (can.create_if_absent and size <= SMALL_BYTES) and self._is_there(address, size):
-            self._keep(self.key(address), lambda: put(None))
+            self._keep(address, size, lambda: put(None))
             return False
         conditional = can.create_if_absent if size <= SMALL_BYTES else can.create_if_absent_multipart
         try:
@@ -214,7 +216,7 @@ class ContentAddressedStorage:
         except PreconditionFailed:
             if not conditional:
                 raise
-            self._keep(self.key(address), lambda: put(None))
+            self._keep(address, size, lambda: put(None))
             return False
         return True
 
@@ -231,11 +233,11 @@ class ContentAddressedStorage:
         known = self._scheme.hash_of(address).digest if self._scheme is SHA256 else info.sha256
         return info.size == size and info.sha256 in {None, known}
 
-    def _keep(self, key: str, put: Callable[[], ObjectInfo]) -> None:
+    def _keep(self, address: str, size: int, put: Callable[[], ObjectInfo]) -> None:
         """Make sure that content which was there still is: a collection that began before it was pinned may have had it."""
         if self._pinned:
             with Lease(self._provider):
-                if not self._provider.exists(key):
+                if not self._is_there(address, size):
                     put()
 
     def _pin(self, addresses: list[str]) -> None:
@@ -326,6 +328,26 @@ class ContentAddressedStorage:
             provider=self._provider.name,
             key=self.key(content_hash),
         )
+
+
+@contextmanager
+def _temporary_file() -> Iterator[tuple[str, Callable[[bytes | bytearray], None]]]:
+    """The name of a file that is there as long as the block, and what writes to it."""
+    try:
+        file = tempfile.NamedTemporaryFile(prefix="lading-", buffering=0)  # noqa: SIM115 - closed below
+    except OSError as error:
+        raise local_error(error, error.filename or "a temporary file", "make") from error
+
+    def write(data: bytes | bytearray) -> None:
+        view = memoryview(data)
+        try:
+            while view:
+                view = view[file.write(view) :]
+        except OSError as error:
+            raise local_error(error, tempfile.gettempdir(), "write in") from error
+
+    with file:
+        yield file.name, write
 
 
 def _some(blobs: Iterator[bytes]) -> Iterator[bytes]:

@@ -52,18 +52,20 @@ def digested_folder(
     learnt: list[KnownHash] = []
     begun = time.time_ns()
     count = 0
-    for digested, was_known in _in_order(root, scan(folder, symlinks=symlinks), remembered):
-        if not was_known and is_settled(digested.state, begun):
-            entry = digested.entry
-            learnt.append(KnownHash(entry.name, digested.state, entry.sha256, entry.md5))
-            if len(learnt) >= _KEPT_TOGETHER:
-                known.remember_files(place, learnt)
-                learnt = []
-        yield digested
-        count += 1
-        if not count % _TOLD_EVERY:
-            seen(count)
-    known.remember_files(place, learnt)
+    try:
+        for digested, was_known in _in_order(root, scan(folder, symlinks=symlinks), remembered):
+            if not was_known and is_settled(digested.state, begun):
+                entry = digested.entry
+                learnt.append(KnownHash(entry.name, digested.state, entry.sha256, entry.md5))
+                if len(learnt) >= _KEPT_TOGETHER:
+                    known.remember_files(place, learnt)
+                    learnt = []
+            yield digested
+            count += 1
+            if not count % _TOLD_EVERY:
+                seen(count)
+    finally:
+        known.remember_files(place, learnt)  # also where it ends early: the next run goes on from there
     seen(count)
 
 

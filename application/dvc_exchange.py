@@ -9,7 +9,7 @@ from typing import Any
 from application.dataset_versioning import DatasetVersioning, NewVersion
 from application.garbage.leases import Lease
 from domain.content import DVC_MD5
-from domain.datasets import DatasetVersion, check_description
+from domain.datasets import DatasetVersion, check_description, checked_path
 from domain.errors import InvalidRequest, ObjectNotFound, StorageError
 from domain.keys import shortened
 from domain.manifests import MAX_DVC_MANIFEST_BYTES, FileEntry, checked_name, read_dvc_manifest, written_table
@@ -34,19 +34,20 @@ def register_pushed(
 
     Args:
         address: the MD5 in the `.dvc` file, with `.dir` of a folder.
-        path: the name of the folder or the file.
+        path: the name of the folder or the file, without those of folders above.
         message, parents, tags, metadata, even_if_unchanged: as `DatasetVersioning.version`.
         seen: called now and then with the number of contents that were looked for.
 
     Raises:
         ObjectNotFound: some of it is not in the store.
         ContentCorrupted: the manifest is damaged, or names what can't be a file below a folder.
-        InvalidRequest: the manifest is enormous, or the id can't be.
+        InvalidRequest: the manifest is enormous, or the id or the name can't be.
     """
     check_id(dataset_id)
     metadata = dict(metadata or {})
     check_description(message, tuple(tags), metadata)
     address = DVC_MD5.checked(address)
+    path = checked_path(path, address)
     origins = datasets.references(parents)
     with Lease(datasets.provider, f"import of {dataset_id}") as lease:
         entries = _entries(datasets, address, path, lease, seen)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -13,13 +14,17 @@ from pathlib import Path
 
 from domain.content import ContentHash
 from domain.content_cache import Link
-from domain.errors import StorageError
+from domain.errors import LocalFileError, StorageError
 from domain.local_files import CHUNK_BYTES, PART_PREFIX, ReplacementFile, local_error, printable_path
 from infrastructure.state.database import state_folder
 from infrastructure.storage.local.pump import copier
 
 _FICLONE = 0x40049409  # linux/fs.h
 _READ_ONLY = 0o444
+
+
+class _Spoilt(Exception):
+    """Somebody has written to a file of the cache, or it can't be read."""
 
 
 class FolderCache:
@@ -42,18 +47,19 @@ class FolderCache:
         except OSError:
             return None
         try:
-            size = self._link(fd, kept, content, path) if link is Link.HARD else self._copy(fd, content, path)
-            if size is None:
+            try:
+                size = self._link(fd, kept, content, path) if link is Link.HARD else self._copy(fd, content, path)
+            except _Spoilt:
                 with suppress(OSError):
-                    kept.unlink()  # somebody has written to it
-            else:
-                with suppress(OSError):
-                    os.utime(fd)
+                    kept.unlink()
+                return None
+            with suppress(OSError):
+                os.utime(fd)
             return size
         finally:
             os.close(fd)
 
-    def _copy(self, fd: int, content: ContentHash, path: str) -> int | None:
+    def _copy(self, fd: int, content: ContentHash, path: str) -> int:
         with ReplacementFile(path) as file:
             with file.errors:
                 if not _cloned(fd, file.fileno()):
@@ -61,19 +67,32 @@ class FolderCache:
                     while step():
                         pass
             size = _verified(file.fileno(), content)
-            if size is not None:
-                file.commit()
+            file.commit()
             return size
 
     def _link(self, fd: int, kept: Path, content: ContentHash, path: str) -> int | None:
+        if stat.S_IMODE(os.fstat(fd).st_mode) != _READ_ONLY:
+            raise _Spoilt
         size = _verified(fd, content)
-        if size is None or stat.S_IMODE(os.fstat(fd).st_mode) != _READ_ONLY:
-            return None
         folder = os.path.dirname(path)
         part = os.path.join(folder, f"{PART_PREFIX}{secrets.token_hex(8)}")
         try:
             os.makedirs(folder or ".", exist_ok=True)
-            os.link(kept, part)
+            try:
+                os.link(kept, part)
+            except FileNotFoundError:
+                if os.fstat(fd).st_nlink == 0:
+                    return None  # it was forgotten in this moment
+                raise
+            except OSError as error:
+                if error.errno == errno.EMLINK:
+                    return self._copy(fd, content, path)  # no more names for one file
+                if error.errno == errno.EXDEV:
+                    raise LocalFileError(
+                        f"can't link {printable_path(path)!r}: it is on another file system than {str(self._folder)!r}, where "
+                        "contents are kept; have it copied"
+                    ) from error
+                raise
             try:
                 os.replace(part, path)
             finally:
@@ -86,7 +105,7 @@ class FolderCache:
 
     def keep(self, content: ContentHash, path: str) -> None:
         kept = self._path(content)
-        with suppress(OSError, StorageError):
+        with suppress(OSError, StorageError, _Spoilt):
             if kept.exists() or os.stat(path).st_size > self._most_bytes:
                 return
             self._took = True
@@ -95,9 +114,9 @@ class FolderCache:
                     step = copier(source.fileno(), file.fileno())
                     while step():
                         pass
-                if _verified(file.fileno(), content) is not None:
-                    os.fchmod(file.fileno(), _READ_ONLY)
-                    file.commit()
+                _verified(file.fileno(), content)
+                os.fchmod(file.fileno(), _READ_ONLY)
+                file.commit()
 
     def trim(self) -> None:
         if not self._took:
@@ -109,7 +128,7 @@ class FolderCache:
                 return
             with suppress(OSError):
                 os.unlink(path)
-            size -= each
+                size -= each
 
     def _files(self) -> Iterator[tuple[int, int, str]]:
         for folder, _, names in os.walk(self._folder):
@@ -132,11 +151,20 @@ def _cloned(source: int, target: int) -> bool:
     return True
 
 
-def _verified(fd: int, content: ContentHash) -> int | None:
-    """The size of an open file; None where it has not this content."""
+def _verified(fd: int, content: ContentHash) -> int:
+    """The size of an open file.
+
+    Raises:
+        _Spoilt: it has not this content, or can't be read.
+    """
     digest = hashlib.new(content.algorithm, usedforsecurity=False)
     at = 0
-    while chunk := os.pread(fd, CHUNK_BYTES, at):
-        digest.update(chunk)
-        at += len(chunk)
-    return at if digest.hexdigest() == content.digest else None
+    try:
+        while chunk := os.pread(fd, CHUNK_BYTES, at):
+            digest.update(chunk)
+            at += len(chunk)
+    except OSError as error:
+        raise _Spoilt from error
+    if digest.hexdigest() != content.digest:
+        raise _Spoilt
+    return at

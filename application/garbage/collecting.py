@@ -10,7 +10,7 @@ that which it must be condemned for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from application.garbage.addresses import Contents
@@ -20,7 +20,7 @@ from application.garbage.leftovers import leftovers, remove_leftovers
 from application.garbage.marking import Survey, Unused, check_roots, condemned, deletable, survey
 from application.garbage.presence import Presence, others
 from application.garbage.report import GarbageReport, PlaceReport
-from application.garbage.roots import Live, NamedRoots, PinRoots, Roots, VersionRoots
+from application.garbage.roots import Live, Named, NamedRoots, PinRoots, Roots, VersionRoots
 from application.garbage.sweeping import Marked, item, sweep
 from domain.content import DVC_MD5, SHA256
 from domain.errors import InvalidRequest
@@ -36,7 +36,8 @@ def collect_garbage(
     provider: IStorageProvider,
     *,
     dvc: tuple[IStorageProvider, str] | None = None,
-    named: Callable[[], Iterable[str]] | None = None,
+    named: Named | None = None,
+    allow_missing: bool = False,
     more_roots: Sequence[Roots] = (),
     grace: timedelta = GRACE,
     allow_empty: bool = False,
@@ -47,7 +48,7 @@ def collect_garbage(
 
     Args:
         dvc: the DVC store, as the provider of its bucket and a prefix; None leaves it alone.
-        named: gives the addresses in the DVC store that others name, as git repositories do.
+        named, allow_missing: what others name in the DVC store, as git repositories do; see `NamedRoots`.
         more_roots: what else is in use.
 
     The other arguments and the errors are those of `collect`.
@@ -62,7 +63,7 @@ def collect_garbage(
         contents = Contents("DVC store", dvc[0], DVC_MD5, dvc[1])
         places.append(contents)
         if named is not None:
-            roots.append(NamedRoots(contents, named))
+            roots.append(NamedRoots(contents, named, allow_missing=allow_missing))
     return collect(provider, places, roots, grace=grace, allow_empty=allow_empty, dry_run=dry_run, seen=seen)
 
 

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 PINS = ".lading/pins/"
 
+Named = Callable[[], Iterable[tuple[str, str]]]
+"""Gives addresses of the DVC store, each with a place where it is named, for a message."""
+
 
 class Live:
     """The addresses in use, each as `packed` gives it.
@@ -165,28 +168,31 @@ class NamedRoots:
 
     Args:
         contents: the DVC store.
-        named: the addresses, those of manifests with `.dir`.
+        named: gives the addresses, those of manifests with `.dir`, each with the place where it is named.
+        allow_missing: go on where a manifest is not in the store, as that of a version which was never pushed there.
     """
 
-    def __init__(self, contents: Contents, named: Callable[[], Iterable[str]]) -> None:
+    def __init__(self, contents: Contents, named: Named, *, allow_missing: bool = False) -> None:
         self._contents = contents
         self._named = named
+        self._allow_missing = allow_missing
         self._read: set[bytes] = set()
 
     def add_to(self, live: Live) -> None:
-        for name in self._named():
+        for name, where in self._named():
             address = packed(DVC_MD5.checked(name))
             live.md5.add(address)
             if is_manifest(address) and address not in self._read:
                 try:
                     live.md5.update(files_of_manifest(self._contents, address))
                 except ObjectNotFound as error:
-                    raise ObjectNotFound(
-                        f"the manifest {name} is named in a repository and not in {self._contents.place}: the files it needs "
-                        "can't be known, and nothing was deleted; push it there with dvc",
-                        provider=error.provider,
-                        key=error.key,
-                    ) from error
+                    if not self._allow_missing:
+                        raise ObjectNotFound(
+                            f"the manifest {name}, named in {where}, is not in {self._contents.place}: the files it needs can't "
+                            "be known, and nothing was deleted; push it with dvc, or add --allow-missing if it was never pushed",
+                            provider=error.provider,
+                            key=error.key,
+                        ) from error
                 self._read.add(address)
 
 

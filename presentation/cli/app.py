@@ -36,6 +36,8 @@ _GROUPS = {
     "replication": ("replicate",),
     "verification": ("verify", "check"),
     "trash": ("undo", "trash"),
+    "retention": ("retention",),
+    "garbage": ("gc",),
     "signing": ("presign",),
     "uploads": ("uploads",),
     "costs": ("cost",),

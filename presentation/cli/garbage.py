@@ -64,8 +64,8 @@ def gc(
 ) -> None:
     """Delete content that no version of a dataset and no pin needs any more.
 
-    Done in two phases. What is unused for the grace period is condemned; a later run deletes what was condemned for as long,
-    and is unused still. A version that is being made loses nothing: while one is, nothing is deleted. What plain dvc pushed may be
+    Done in two phases. What is unused for the grace period is condemned; a later run deletes what was condemned for as
+    long, and is unused still. While a version is being made nothing is deleted, so it loses nothing. What plain dvc pushed may be
     needed by others, so its part of the store is cleaned only with --dvc-repo or --sole-owner.
 
     On a bucket that keeps old versions of objects, room is free only when these are deleted as well.

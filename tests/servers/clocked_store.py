@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from hashlib import md5, sha256
@@ -32,7 +33,13 @@ class Clock:
 
 
 class ClockedStore(MemoryProvider):
-    """The memory provider, with its times from `clock`, and `before(request, key)` called before each request."""
+    """The memory provider, with its times from `clock`, and `before(request, key)` called before each request.
+
+    Attributes:
+        page: keys of a listing that are looked up at the same moment.
+    """
+
+    page = 1000
 
     def __init__(self, **capabilities: bool) -> None:
         super().__init__({"capabilities": capabilities})
@@ -43,6 +50,14 @@ class ClockedStore(MemoryProvider):
         other = super().for_bucket(bucket)
         assert isinstance(other, ClockedStore)
         other.clock, other.before = self.clock, self.before
+        return other
+
+    def another(self) -> ClockedStore:
+        """A store of its own with the same objects at the same time."""
+        other = ClockedStore()
+        other._capabilities, other.page, other.clock.now = self._capabilities, self.page, self.clock.now
+        other._server.buckets = {bucket: dict(objects) for bucket, objects in self._server.buckets.items()}
+        other._server.etags = itertools.count(next(self._server.etags) + 1)
         return other
 
     def head(self, key: str) -> ObjectInfo:
@@ -56,8 +71,14 @@ class ClockedStore(MemoryProvider):
         return super().open_reader(key, byte_range=byte_range, if_match=if_match)
 
     def list_objects(self, prefix: str = "", *, start_after: str = "") -> Iterator[ObjectInfo]:
-        self.before("list", prefix)
-        return super().list_objects(prefix, start_after=start_after)
+        # In pages, as a server's: what is written meanwhile is in the later ones.
+        while True:
+            self.before("list", prefix)
+            page = list(itertools.islice(super().list_objects(prefix, start_after=start_after), self.page))
+            yield from page
+            if len(page) < self.page:
+                return
+            start_after = page[-1].key
 
     def delete(self, remote_path: str) -> None:
         self.before("delete", remote_path)

@@ -573,6 +573,43 @@ def test_an_interrupt_stops_it_and_takes_the_marker_away(store: ClockedStore) ->
     assert not missing(store)
 
 
+def when_it_sweeps(store: ClockedStore, work: Callable[[], object]) -> None:
+    """Have something happen when the marker was put, which somebody without a lease does not look for."""
+
+    def before(request: str, key: str) -> None:
+        if request == "list" and key == LEASES:
+            store.before = lambda request, key: None
+            work()
+
+    store.before = before
+
+
+def test_what_is_written_again_when_it_is_about_to_go_stays(store: ClockedStore) -> None:
+    make_version(store, "kept", A)
+    remove_version(store, make_version(store, "gone", C))
+    key = DVC_MD5.key("dvc/", md5_of(b"4"))
+    when_it_sweeps(store, lambda: store.put_bytes(key, b"4"))
+    assert set(deleted(at_once(store))) == only(C) - {key}
+
+
+def test_a_version_that_is_made_when_its_content_is_about_to_go_stays(store: ClockedStore) -> None:
+    make_version(store, "kept", A)
+    remove_version(store, make_version(store, "gone", B))
+    when_it_sweeps(store, lambda: make_version(deduplicating(store), "made", B))
+    assert not deleted(at_once(store))
+    assert not missing(store)
+
+
+def test_the_files_of_a_manifest_that_comes_when_they_are_about_to_go_stay(store: ClockedStore) -> None:
+    make_version(store, "kept", A)
+    remove_version(store, make_version(store, "gone", {"c": b"4", "d": b"5"}))
+    (manifest,) = (key for key in objects_of(C) if key.endswith(".dir"))
+    when_it_sweeps(store, lambda: store.put_bytes(manifest, objects_of(C)[manifest]))
+    report = at_once(store)
+    assert DVC_MD5.key("dvc/", md5_of(b"5")) in deleted(report)
+    assert {manifest, DVC_MD5.key("dvc/", md5_of(b"4"))} <= store.contents().keys()
+
+
 # -- what is written down
 
 

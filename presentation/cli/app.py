@@ -37,10 +37,11 @@ _GROUPS = {
     "verification": ("verify", "check"),
     "trash": ("undo", "trash"),
     "datasets": ("dataset",),
+    "cas": ("cas",),
+    "garbage": ("gc",),
+    "retention": ("retention",),
     "signing": ("presign",),
     "uploads": ("uploads",),
-    "datasets": ("dataset",),
-    "cas": ("cas",),
     "costs": ("cost",),
     "about": ("info", "providers"),
 }

@@ -42,14 +42,21 @@ def dataset_versioning(provider: IStorageProvider, config: StorageConfig | None 
 
     config = config or StorageConfig.from_env()
     content_addressed_storage(provider, config)  # it refuses where it is switched off
-    place = config.place(Purpose.DVC)
+    content, prefix = dvc_store(provider, config)
     return DatasetVersioning(
-        provider,
-        content=provider.for_bucket(place.bucket) if place.bucket else provider,
-        dvc_prefix=place.prefix,
-        known=known_hashes(),
-        deduplicate=config.deduplication_enabled,
+        provider, content=content, dvc_prefix=prefix, known=known_hashes(), deduplicate=config.deduplication_enabled
     )
+
+
+def dvc_store(provider: IStorageProvider, config: StorageConfig | None = None) -> tuple[IStorageProvider, str]:
+    """Where the files of datasets are, and plain DVC has its remote: the bucket, and the prefix in it.
+
+    Raises:
+        ConfigurationError: `DVC_REMOTE_URL` is none of this store.
+        UnsupportedOperation: it names a bucket, and the provider has none.
+    """
+    place = (config or StorageConfig.from_env()).place(Purpose.DVC)
+    return provider.for_bucket(place.bucket) if place.bucket else provider, place.prefix
 
 
 def content_cache(size: int, config: StorageConfig | None = None) -> ContentCache | None:

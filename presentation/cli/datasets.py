@@ -22,6 +22,7 @@ from presentation.cli.options import (
 from presentation.cli.plan_options import Links
 
 if TYPE_CHECKING:
+    from application.dataset_versioning import NewVersion
     from domain.datasets import DatasetVersion
     from domain.transfer import TransferPlan
     from presentation.cli.tally import Tally
@@ -79,7 +80,6 @@ def version(
 ) -> None:
     """Make a version of a folder or a file. Only contents that the store does not have are sent."""
     from application.local_tree import Symlinks
-    from presentation.cli.output import counted, emit_json, human_size, printable
     from presentation.cli.plan_options import Choices
     from presentation.cli.progress import planning, transfer_display
 
@@ -105,6 +105,13 @@ def version(
             seen=planned.seen,
             shown=shown,
         )
+    tell_version(made, as_json=as_json)
+
+
+def tell_version(made: NewVersion, *, as_json: bool) -> None:
+    """Print what came of making a version."""
+    from presentation.cli.output import counted, emit_json, human_size, printable
+
     found = made.version
     if as_json:
         emit_json(

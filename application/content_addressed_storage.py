@@ -210,7 +210,7 @@ class ContentAddressedStorage:
         if not (can.create_if_absent and size <= SMALL_BYTES) and self._is_there(address, size):
             self._keep(address, size, lambda: put(None))
             return False
-        conditional = can.create_if_absent if size <= SMALL_BYTES else can.create_if_absent_multipart
+        conditional = can.create_if_absent and (can.create_if_absent_multipart or size <= SMALL_BYTES)
         try:
             put(WriteCondition.absent() if conditional else None)
         except PreconditionFailed:

@@ -92,8 +92,7 @@ def test_both_ways_between_ours_and_plain_dvc(storage, workspace, place, tmp_pat
     # Somebody else clones, brings credentials of their own, and has plain dvc.
     keys = {name: value for name, value in place.variables.items() if "SECRET" in name or "ACCESS_KEY" in name}
     assert not [value for value in keys.values() if value in plain(storage, workspace, "git", "log", "-p", "--all")]
-    secrets = iter(sorted(keys.items()))
-    theirs = dict(zip(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), (value for _, value in secrets), strict=False))
+    theirs = dict(zip(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), keys.values(), strict=False))
     clone = tmp_path / "clone"
     plain(storage, tmp_path, "git", "clone", "--quiet", str(workspace), "clone")
     assert plain(storage, clone, "git", "rev-parse", "HEAD") == commit
@@ -201,12 +200,8 @@ def test_a_version_is_one_commit_of_what_belongs_to_it(storage, workspace):
     dvc(storage, "pull", odd, "copy")
     assert os.access(workspace / "copy", os.X_OK)
 
-    config = (
-        (workspace / ".dvc" / "config")
-        .read_text()
-        .replace('[remote "mine"]', "['remote \"mine\"']\n    url = https://x")
-    )
-    (workspace / ".dvc" / "config").write_text(config)
+    with (workspace / ".dvc" / "config").open("a") as config:
+        config.write("['remote \"mine\"']\n    url = https://x\n    password = hunter2\n")
     said = refused(storage, 3, "version", odd, "-m", "with a secret")
     assert "password" in said and "hunter2" not in said
 

@@ -205,6 +205,17 @@ def test_a_shallow_clone_is_refused(repository: Path, tmp_path: Path) -> None:
         found(tmp_path / "clone")
 
 
+def test_a_work_tree_that_is_away_is_refused_unless_it_is_gone_for_good(repository: Path, tmp_path: Path) -> None:
+    commit(repository, "a.dvc", md5(1))
+    git(repository, "worktree", "add", "--quiet", str(tmp_path / "disk"))
+    git(repository, "worktree", "lock", str(tmp_path / "disk"))
+    (tmp_path / "disk").rename(tmp_path / "unplugged")
+    with pytest.raises(StorageError, match="'git worktree prune'"):
+        found(repository)
+    git(repository, "worktree", "unlock", str(tmp_path / "disk"))
+    assert found(repository) == {md5(1)}
+
+
 def test_what_is_missing_is_refused(repository: Path) -> None:
     commit(repository, "a.dvc", md5(1))
     commit(repository, "a.dvc", md5(2))

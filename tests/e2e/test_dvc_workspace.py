@@ -236,17 +236,10 @@ def test_what_can_not_be_is_one_sentence(storage, workspace, tmp_path):
     (workspace / ".dvc").mkdir()
     (workspace / "way-out").symlink_to(tmp_path)
     for path, reason in {
-        "../f": "outside of the workspace",
-        "/etc/passwd": "outside of the workspace",
         "way-out/x": "outside of the workspace",
-        "": "is empty",
-        ".": "the workspace itself",
-        "nosuch": "there is no file or folder",
         "\n\x1b[31m": r"there is no file or folder",
     }.items():
         assert reason in refused(storage, 10, "add", path)
-    for command in ("push", "pull", "versions"):
-        assert "there is no dataset 'f'" in refused(storage, 4, command, "f")
     said = storage("dataset", "dvc", "push", "f", "--json")
     assert json.loads(said.stderr)["kind"] == "ObjectNotFound"
     assert "can't reach a store of the kind 'memory'" in refused(

@@ -144,7 +144,8 @@ def test_a_lock_file_and_lists_of_files(repository: Path) -> None:
     git(repository, "commit", "--quiet", "-m", "m")
     expected = {f"{md5(1)}.dir", md5(2), md5(10)}
     assert found(repository) == expected
-    (repository / "sub" / "dvc.lock").unlink()
+    git(repository, "rm", "--quiet", "sub/dvc.lock")
+    git(repository, "commit", "--quiet", "-m", "m")
     assert found(repository) == expected
     assert next(iter(referenced_objects(repository))).where.endswith(":sub/dvc.lock")
 

@@ -6,8 +6,9 @@ import os
 from collections.abc import Mapping
 
 from infrastructure.dvc.client import REMOTE_NAME, DVCClient
+from infrastructure.dvc.dvc_file import DvcFile, read_dvc_file, write_dvc_file
 
-__all__ = ["DVCClient", "dvc_client"]
+__all__ = ["DVCClient", "DvcFile", "dvc_client", "read_dvc_file", "write_dvc_file"]
 
 
 def dvc_client(

@@ -36,9 +36,12 @@ _GROUPS = {
     "replication": ("replicate",),
     "verification": ("verify", "check"),
     "trash": ("undo", "trash"),
+    "datasets": ("dataset",),
+    "cas": ("cas",),
+    "garbage": ("gc",),
+    "retention": ("retention",),
     "signing": ("presign",),
     "uploads": ("uploads",),
-    "datasets": ("dataset",),
     "costs": ("cost",),
     "about": ("info", "providers"),
 }

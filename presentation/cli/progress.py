@@ -33,9 +33,15 @@ _PLAIN_PERIOD = 5.0
 class Planning:
     """Hears how far the planning is, and shows it at most ten times a second; without `progress`, nowhere."""
 
-    def __init__(self, progress: Progress | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        progress: Progress | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        doing: str = "looking at both sides",
+    ) -> None:
         self._progress = progress
-        self._task = progress.add_task("looking at both sides", total=None) if progress else None
+        self._doing = doing
+        self._task = progress.add_task(doing, total=None) if progress else None
         self._clock = clock
         self._next = 0.0
 
@@ -44,16 +50,23 @@ class Planning:
         if self._progress is None or self._task is None or self._clock() < self._next:
             return
         self._next = self._clock() + _PERIOD
-        self._progress.update(self._task, description=f"looking at both sides: {count:,} files")
+        self._progress.update(self._task, description=f"{self._doing}: {count:,} files")
         self._progress.refresh()
+
+    def over(self) -> None:
+        """Show nothing any more: something else is going to be shown."""
+        if self._progress is not None:
+            self._progress.stop()
+        self._progress = None
 
 
 @contextmanager
-def planning(quiet: bool) -> Iterator[Planning]:
+def planning(quiet: bool, doing: str = "looking at both sides") -> Iterator[Planning]:
     """Say that a plan is being made, as long as the `with` block lasts: comparing may read every file.
 
     Args:
         quiet: say nothing.
+        doing: what is said.
     """
     console = None if quiet else _terminal()
     if console is None:
@@ -70,7 +83,7 @@ def planning(quiet: bool) -> Iterator[Planning]:
         redirect_stdout=False,
         redirect_stderr=False,
     ) as progress:
-        planned = Planning(progress)
+        planned = Planning(progress, doing=doing)
         progress.refresh()
         yield planned
 

@@ -116,16 +116,16 @@ def test_without_git_it_is_named_and_without_a_folder_that(tmp_path: Path, monke
 
 def test_an_interrupt_passes_and_ends_the_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     script = tmp_path / "git"
-    script.write_text(
-        f"#!/bin/sh\ntrap 'echo > \"{tmp_path}/ended\"; exit 1' INT\nkill -INT {os.getpid()}\nsleep 60 & wait\n"
-    )
+    on_interrupt = f"kill \\$!; echo > '{tmp_path}/ended'; exit 1"
+    # It reads first: what it is given comes from where an interrupt is looked after.
+    script.write_text(f'#!/bin/sh\nsleep 60 &\ntrap "{on_interrupt}" INT\nread x\nkill -INT {os.getpid()}\nwait\n')
     script.chmod(0o700)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     assert threading.current_thread() is threading.main_thread()
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with pytest.raises(KeyboardInterrupt):
-            run_git(tmp_path, "status")
+            run_git(tmp_path, "status", given=b"x\n")
     finally:
         signal.signal(signal.SIGINT, before)
     assert (tmp_path / "ended").exists()

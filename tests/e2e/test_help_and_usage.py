@@ -11,7 +11,7 @@ from presentation.cli import exit_codes
 
 COMMANDS = (
     "list", "stat", "cat", "copy", "delete", "upload", "download", "sync", "apply", "check", "verify", "replicate",
-    "undo", "trash", "presign", "uploads", "cost", "info", "providers",
+    "undo", "trash", "retention", "gc", "presign", "uploads", "cost", "info", "providers",
 )  # fmt: skip
 
 
@@ -41,7 +41,7 @@ def put_into_trash(folder, trash_id, *names):
     (folder / trash_id / "record.json").write_text(json.dumps(record))
 
 
-GROUPS = {"uploads": ("list", "abort"), "trash": ("list", "restore", "empty")}
+GROUPS = {"uploads": ("list", "abort"), "trash": ("list", "restore", "empty"), "retention": ("apply",)}
 
 
 @pytest.mark.parametrize(

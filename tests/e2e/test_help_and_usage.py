@@ -6,7 +6,9 @@ import re
 import subprocess
 
 import pytest
+from clocked_store import make_version
 
+from infrastructure.storage.providers import LocalProvider
 from presentation.cli import exit_codes
 
 COMMANDS = (
@@ -65,6 +67,8 @@ def test_examples_of_the_help_run(storage, store, tmp_path, command):
     put_into_trash(store / "deleted", "20261120T224549Z-1e240a7f", "runs/42/a", "notes.txt")
     put_into_trash(store / "deleted", "20261121T000000Z-00000000", "newer")
     put_into_trash(tmp_path / "back" / ".lading" / "trash", "20261120T224549Z-1e240a7f", "d/a")
+    for dataset_id in ("m13-raw", "m13-flat"):
+        make_version(LocalProvider({"base_path": store, "durable": False}), dataset_id, {"a": b"y"})
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "jq").write_text("#!/bin/sh\ncat >&2\n")
     (tmp_path / "bin" / "jq").chmod(0o755)

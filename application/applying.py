@@ -21,19 +21,24 @@ from domain.errors import (
     ConfigurationError,
     InsufficientStorage,
     InvalidRequest,
+    PreconditionFailed,
     StorageError,
     StoreUnavailable,
     UnsupportedOperation,
 )
 from domain.known_hashes import KnownHashes
 from domain.local_files import sweep_parts
-from domain.many_files import moves_many_at_once
+from domain.many_files import moves_many_at_once, sha256_of
 from domain.storage import IStorageProvider, ObjectInfo, WriteCondition
 from domain.transfer import Direction, TransferAction, TransferObserver, TransferPlan, TransferReport
 from domain.trash import Trashed
 
 if TYPE_CHECKING:
+    from application.cached_downloads import Downloads
     from application.trash import Trash, TrashBatch
+
+_SENT_AT_ONCE_BYTES = 1 << 20
+"""No provider sends so little in parts."""
 
 _POINTLESS = (
     AccessDenied,
@@ -55,7 +60,9 @@ def apply(
     content_type: str | None = None,
     metadata: Mapping[str, str] | None = None,
     condition: WriteCondition | None = None,
+    by_content: bool = False,
     origin: IStorageProvider | None = None,
+    downloads: Downloads | None = None,
     known: KnownHashes | None = None,
     trash: Trash | None = None,
     why: str = "",
@@ -68,7 +75,9 @@ def apply(
 
     Args:
         content_type, metadata, condition: for every object of an upload.
+        by_content: the keys of an upload are addresses of contents: an object that is there is as good as one that is sent.
         origin: the store that a replication reads.
+        downloads: what stands before the provider where files are fetched.
         known: where to keep what is learnt of contents.
         trash: where to put what is replaced or deleted, if the plan says so.
         why: what the trash's record is to say.
@@ -76,7 +85,7 @@ def apply(
     Raises:
         StorageError: the trash can't be opened; nothing was done.
     """
-    application = _Application(provider, plan, observer, origin)
+    application = _Application(provider, plan, observer, origin, downloads or provider, by_content=by_content)
     application.learning = Learning(provider, plan, known, origin) if known and plan.path_root else None
     report = application.report
     try:
@@ -129,6 +138,9 @@ class _Application:
         plan: TransferPlan,
         observer: TransferObserver | None,
         origin: IStorageProvider | None,
+        downloads: Downloads,
+        *,
+        by_content: bool,
     ) -> None:
         self.report = TransferReport()
         self.learning: Learning | None = None
@@ -136,6 +148,8 @@ class _Application:
         self._plan = plan
         self._observer = observer
         self._origin = origin
+        self._downloads = downloads
+        self._by_content = by_content
         self._interruption = Interruption()
         self._processes = 1
 
@@ -184,9 +198,15 @@ class _Application:
                 )
             if upload:
                 return provider.upload(
-                    action.path, action.key, metadata, content_type=content_type, condition=condition, progress=progress
+                    action.path,
+                    action.key,
+                    metadata,
+                    content_type=content_type,
+                    condition=self._absent(action.size) if self._by_content else condition,
+                    progress=progress,
+                    sha256=sha256_of(action.content),
                 )
-            return provider.download(action.key, action.path, progress=progress)
+            return self._downloads.download(action.key, action.path, progress=progress, content=action.content)
 
         def move(action: TransferAction) -> Stored:
             # From another process the bytes are told with the files that they make up.
@@ -203,9 +223,14 @@ class _Application:
 
         def move_many(actions: Iterable[TransferAction]) -> Iterator[tuple[TransferAction, Stored | StorageError]]:
             moving = (
-                provider.upload_many(actions, metadata, content_type=content_type)
+                provider.upload_many(
+                    actions,
+                    metadata,
+                    content_type=content_type,
+                    condition=self._absent(0) if self._by_content else condition,
+                )
                 if upload
-                else provider.download_many(actions)
+                else self._downloads.download_many(actions)
             )
             for action, result in moving:
                 if isinstance(result, StorageError):
@@ -221,7 +246,7 @@ class _Application:
         if provider.capabilities.fork_safe and (self._origin is None or self._origin.capabilities.fork_safe):
             self._processes = worth_processes(actions)
         remote = provider.capabilities.remote or (self._origin is not None and self._origin.capabilities.remote)
-        many = condition is None and self._origin is None and moves_many_at_once(provider)
+        many = self._origin is None and moves_many_at_once(provider)
         try:
             if self._processes > 1:
                 in_processes(actions, self._processes, move, provider.disconnect, self._done)
@@ -235,6 +260,13 @@ class _Application:
             if hasattr(died, "__notes__"):
                 raise  # not killed: an error of ours, which is to be seen
             self.report.stopped_by = StorageError(f"a worker process died ({died}); run this again to go on")
+
+    def _absent(self, size: int) -> WriteCondition | None:
+        """The condition for content of this size. Where it can't be had, the same content twice does no harm."""
+        can = self._provider.capabilities
+        if can.create_if_absent_multipart or (can.create_if_absent and size <= _SENT_AT_ONCE_BYTES):
+            return WriteCondition.absent()
+        return None
 
     def _stored(self, action: TransferAction, info: ObjectInfo) -> Stored:
         state = ""
@@ -250,7 +282,11 @@ class _Application:
         report, observer = self.report, self._observer
         for action, result in outcome.results:
             error = result if isinstance(result, StorageError) else None
-            if not isinstance(result, StorageError):
+            if self._by_content and isinstance(error, PreconditionFailed):
+                error = None
+                report.done += 1
+                report.existing += 1
+            elif not isinstance(result, StorageError):
                 report.done += 1
                 report.moved += action.size
                 if self.learning is not None:

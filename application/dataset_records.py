@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 
-from application.numbered_records import NumberedRecords
+from application.numbered_records import NumberedRecords, number_of
 from domain.datasets import DatasetVersion
 from domain.errors import ContentCorrupted, InvalidRequest, ObjectNotFound, StorageError
 from domain.storage import IStorageProvider
@@ -30,7 +30,13 @@ class DatasetRecords:
 
     def ids(self) -> list[str]:
         """Every dataset that has a record, in order."""
-        return sorted({dataset_id for dataset_id, _ in self._names()})
+        return sorted(
+            {
+                dataset_id
+                for dataset_id, number, key in self._names()
+                if key == f"{RECORDS}{id_segment(dataset_id)}/{number}.json"  # no other key is looked for
+            }
+        )
 
     def versions(self, dataset_id: str, *, removed: bool = False) -> list[DatasetVersion]:
         """The versions of a dataset, the oldest first.
@@ -116,29 +122,24 @@ class DatasetRecords:
             StorageError: a record can't be read: whoever goes on without one takes what it names for unused.
         """
         named = sorted(self._names())
-        keys = {self._key(dataset_id, number): (dataset_id, number) for dataset_id, number in named}
-        read: dict[tuple[str, int], bytes] = {}
-        for key, data in self._provider.get_many(keys):
+        read: dict[str, bytes] = {}
+        for key, data in self._provider.get_many([key for _, _, key in named]):
             if isinstance(data, StorageError):
                 raise data
-            read[keys[key]] = data
-        for dataset_id, number in named:
-            version = DatasetVersion.decoded(read[dataset_id, number], dataset_id, number)
+            read[key] = data
+        for dataset_id, number, key in named:
+            version = DatasetVersion.decoded(read[key], dataset_id, number)
             if removed or not version.removed:
                 yield version
 
-    def _names(self) -> Iterator[tuple[str, int]]:
+    def _names(self) -> Iterator[tuple[str, int, str]]:
         for info in self._provider.list_objects(RECORDS):
             segment, _, name = info.key[len(RECORDS) :].partition("/")
-            number = name.removesuffix(".json")
-            if number != name and number.isdigit():
-                yield id_of_segment(segment), int(number)
+            if number := number_of(name):
+                yield id_of_segment(segment), number, info.key
 
     def _records(self, dataset_id: str) -> NumberedRecords:
         return NumberedRecords(self._provider, f"{RECORDS}{id_segment(check_id(dataset_id))}/")
-
-    def _key(self, dataset_id: str, number: int) -> str:
-        return f"{RECORDS}{id_segment(dataset_id)}/{number}.json"
 
     def _no_dataset(self, dataset_id: str) -> ObjectNotFound:
         return ObjectNotFound(
@@ -151,13 +152,12 @@ class DatasetRecords:
     def aliases(self, dataset_id: str) -> dict[str, int]:
         """The aliases of a dataset, each with the number that it names."""
         root = f"{ALIASES}{Kind.DATASET}/{id_segment(check_id(dataset_id))}/"
-        last: dict[str, int] = {}
+        found = set()
         for info in self._provider.list_objects(root):
             alias, _, name = info.key[len(root) :].partition("/")
-            number = name.removesuffix(".json")
-            if number != name and number.isdigit():
-                last[alias] = max(int(number), last.get(alias, 0))
-        named = {alias: self._named(dataset_id, alias) for alias in sorted(last)}
+            if number_of(name):
+                found.add(alias)
+        named = {alias: self._named(dataset_id, alias) for alias in sorted(found)}
         return {alias: number for alias, number in named.items() if number}
 
     def named(self, dataset_id: str, alias: str) -> int:
@@ -189,8 +189,11 @@ class DatasetRecords:
         if last is None:
             return 0
         try:
-            return int(json.loads(last[1])["version"])
-        except (ValueError, KeyError, TypeError) as error:
+            number = json.loads(last[1])["version"]
+            if type(number) is not int or number < 0:
+                raise ValueError("it names no number")
+            return number
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise ContentCorrupted(
                 f"the alias {alias!r} of {dataset_id!r} is damaged; set it again with 'storage dataset alias'",
                 provider=self._provider.name,

@@ -45,8 +45,9 @@ class Learning:
             stored.state == action.source and is_settled(stored.state, self._begun)
         ):
             self._of_files.append(KnownHash(action.path[self._path_start :], stored.state, stored.sha256))
-        self._of_objects.append(KnownHash(action.key[self._key_start :], stored.etag, stored.sha256))
-        if len(self._of_objects) >= _KEPT_TOGETHER:
+        if stored.etag:  # of a file from a cache there is none
+            self._of_objects.append(KnownHash(action.key[self._key_start :], stored.etag, stored.sha256))
+        if max(len(self._of_objects), len(self._of_files)) >= _KEPT_TOGETHER:
             self.keep()
 
     def keep(self) -> None:

@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 
 from application.local_tree import Symlinks, is_settled, scan, state_of
 from domain.errors import BucketNotFound, LocalFileError, ObjectNotFound, StorageError
-from domain.known_hashes import KnownHash, KnownHashes
+from domain.known_hashes import KnownHash, KnownHashes, Remembered
 from domain.local_files import CHUNK_BYTES, LocalSource, local_error, printable_path
 from domain.storage import IStorageProvider, ObjectInfo
 
@@ -75,13 +75,13 @@ class LocalFolder:
     def entries(self, excluded: Callable[[str], bool] | None = None) -> Iterator[Entry]:
         if not os.path.isdir(self.root):
             return
-        known = _Remembered(self._known.files(self._place))
+        known = Remembered(self._known.files(self._place))
         for name, size, state in scan(self.root, symlinks=self._symlinks, excluded=excluded):
-            yield Entry(name, size, state, known.of(name, state))
+            yield Entry(name, size, state, known.sha256(name, state))
 
     def finder(self) -> Callable[[str], Entry | None]:
         """Looks up one name after the other, in UTF-8 byte order; what else is in the folder does not matter."""
-        known = _Remembered(self._known.files(self._place))
+        known = Remembered(self._known.files(self._place))
 
         def find(name: str) -> Entry | None:
             try:
@@ -97,7 +97,7 @@ class LocalFolder:
                     f"{printable_path(self.root + name)!r} is a folder, and a file is to be there; take it out of the way"
                 )
             state = state_of(status)
-            return Entry(name, status.st_size if stat.S_ISREG(status.st_mode) else -1, state, known.of(name, state))
+            return Entry(name, status.st_size if stat.S_ISREG(status.st_mode) else -1, state, known.sha256(name, state))
 
         return find
 
@@ -151,7 +151,7 @@ class StorePrefix:
         self._store = store_name(provider)
 
     def entries(self, excluded: Callable[[str], bool] | None = None) -> Iterator[Entry]:
-        known = _Remembered(self._known.objects(self._store, self.root))
+        known = Remembered(self._known.objects(self._store, self.root))
         start = len(self.root)
         excluded = excluded and _with_folders(excluded)
         for info in self.provider.list_objects(self.root):
@@ -161,7 +161,7 @@ class StorePrefix:
                 continue
             if excluded and excluded(name):
                 continue
-            yield Entry(name, info.size, info.etag, known.of(name, info.etag))
+            yield Entry(name, info.size, info.etag, known.sha256(name, info.etag))
 
     def hashes(self, entries: Sequence[Entry]) -> Iterator[tuple[Entry, str | StorageError]]:
         by_key = {self.root + entry.name: entry for entry in entries}
@@ -326,19 +326,3 @@ def _found_out(side: Side, entries: Sequence[Entry], believe: bool) -> dict[str,
     for entry, sha256 in side.hashes([entry for entry in entries if entry.name not in known]):
         known[entry.name] = sha256
     return known
-
-
-class _Remembered:
-    """Known hashes, asked for in the order that they come in."""
-
-    def __init__(self, known: Iterator[KnownHash]) -> None:
-        self._known = known
-        self._next = next(known, None)
-
-    def of(self, name: str, state: str) -> str:
-        """The hash of this name in this state; empty where it is not known."""
-        following = self._next
-        while following is not None and following.name < name:
-            following = next(self._known, None)
-        self._next = following
-        return following.sha256 if following is not None and following[:2] == (name, state) else ""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from importlib import import_module
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 
@@ -15,8 +14,8 @@ def named_by_repositories(repositories: Sequence[Path]) -> Callable[[], Iterator
     """
 
     def named() -> Iterator[tuple[str, str]]:
-        referenced_objects: Callable[[Path], Iterable[tuple[str, str]]]
-        referenced_objects = import_module("infrastructure.dvc.roots").referenced_objects
+        from infrastructure.dvc.roots import referenced_objects
+
         for repository in repositories:
             yield from referenced_objects(repository)
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import Any, Self
 
-from pydantic import ConfigDict, SecretStr, ValidationError
+from pydantic import ByteSize, ConfigDict, SecretStr, ValidationError
 from pydantic.dataclasses import dataclass
 
 from domain.errors import ConfigurationError
@@ -19,6 +19,7 @@ VARIABLES: EnvironmentNames = {
     "public_endpoint_url": ("STORAGE_PUBLIC_ENDPOINT_URL",),
     "content_addressing_enabled": ("STORAGE_CONTENT_ADDRESSING_ENABLED",),
     "deduplication_enabled": ("STORAGE_DEDUPLICATION_ENABLED",),
+    "content_cache_size": ("STORAGE_CONTENT_CACHE_SIZE",),
     "sync_local": ("STORAGE_SYNC_LOCAL",),
     "sync_remote": ("STORAGE_SYNC_REMOTE",),
     "dvc_remote_url": ("DVC_REMOTE_URL",),
@@ -69,6 +70,8 @@ class StorageConfig:
     public_endpoint_url: str | None = None
     content_addressing_enabled: bool = True
     deduplication_enabled: bool = True
+    content_cache_size: ByteSize = ByteSize(10 << 30)
+    """Of the contents that checkouts keep on this machine; 0 for none."""
     sync_local: str = "data/"
     sync_remote: str = "datasets/"
     dvc_remote_url: str | None = None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from domain.errors import InvalidRequest
+from domain.keys import shortened
 
 
 class ContentHash(NamedTuple):
@@ -69,7 +70,9 @@ class AddressScheme:
         """
         found = address.lower() if isinstance(address, str) else ""
         if not self._is_address(found):
-            raise InvalidRequest(f"{address!r} is no {self.algorithm.upper()}: it has {self.digits} digits 0-9 and a-f")
+            raise InvalidRequest(
+                f"{shortened(repr(address))} is no {self.algorithm.upper()}: it has {self.digits} digits 0-9 and a-f"
+            )
         return found
 
     def hash_of(self, address: str) -> ContentHash:

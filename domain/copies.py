@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
+from domain.content import ContentHash
 from domain.errors import ContentCorrupted
 from domain.keys import shortened
 from domain.local_files import CHUNK_BYTES
@@ -27,8 +28,11 @@ def pour(reader: ObjectReader, writer: ObjectWriter, progress: Progress | None =
             progress(len(chunk))
     if reader.info.sha256 not in {None, writer.sha256}:
         raise ContentCorrupted(
-            f"the object {shortened(reader.info.key)!r} was damaged while it was copied; nothing was written, try again",
+            f"the object {shortened(reader.info.key)!r} was damaged while it was copied: SHA-256 {writer.sha256[:12]}… came, of "
+            f"{(reader.info.sha256 or '')[:12]}…; nothing was written, try again",
             key=reader.info.key,
+            expected=ContentHash("sha256", reader.info.sha256 or ""),
+            actual=ContentHash("sha256", writer.sha256),
         )
     return writer.commit()
 

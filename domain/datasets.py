@@ -64,6 +64,11 @@ class DatasetVersion:
         """Whether it is a single file."""
         return not self.content.endswith(".dir")
 
+    def has_files_of(self, other: DatasetVersion) -> bool:
+        """Whether the files are those of another version."""
+        mine = (self.table, self.content, self.is_executable)
+        return mine == (other.table, other.content, other.is_executable)
+
     def as_removed(self, when: datetime) -> Self:
         """The record of this version once it is removed."""
         return replace(self, removed=when)
@@ -105,7 +110,15 @@ class DatasetVersion:
             if str(told["format"]).startswith("lading.dataset/") and told["format"] != _FORMAT:
                 raise UnsupportedOperation(f"{shown} has the format {told['format']!r}; a newer version reads it")
             found = cls._of(told)
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, InvalidRequest) as error:
+        except (
+            ValueError,
+            KeyError,
+            TypeError,
+            AttributeError,
+            OverflowError,
+            RecursionError,
+            InvalidRequest,
+        ) as error:
             raise ContentCorrupted(
                 f"{shown} is damaged ({type(error).__name__}: {shortened(str(error))}); restore it from a copy of the store"
             ) from error
@@ -119,27 +132,48 @@ class DatasetVersion:
             raise ValueError(f"the format is {told['format']!r}")
         if not all(type(told[name]) is int and told[name] >= 0 for name in ("version", "files", "size")):
             raise ValueError("a number is none")
-        if not all(isinstance(told[name], str) for name in ("message", "path")):
+        if not all(isinstance(text, str) for text in (told["message"], told["path"], *told["tags"])):
             raise ValueError("a text is none")
+        if not all(type(parent["version"]) is int and parent["version"] > 0 for parent in told["parents"]):
+            raise ValueError("a parent's number is none")
+        kinds = {"is_executable": bool, "parents": list, "tags": list, "metadata": dict}
+        if not all(type(told[name]) is kind for name, kind in kinds.items()):
+            raise ValueError("a value is none")
+        content = DVC_MD5.checked(told["content"])
         return cls(
             dataset_id=check_id(told["dataset_id"]),
             version=told["version"],
             created=_time(told["created"]),
             message=told["message"],
-            path=told["path"],
-            content=DVC_MD5.checked(told["content"]),
+            path=checked_path(told["path"], content),
+            content=content,
             table=SHA256.checked(told["table"]),
             files=told["files"],
             size=told["size"],
-            is_executable=bool(told["is_executable"]),
+            is_executable=told["is_executable"],
             parents=tuple(
-                Reference(Kind(parent["kind"]), check_id(parent["id"]), int(parent["version"]))
-                for parent in told["parents"]
+                Reference(Kind(parent["kind"]), check_id(parent["id"]), parent["version"]) for parent in told["parents"]
             ),
-            tags=tuple(str(tag) for tag in told["tags"]),
+            tags=tuple(told["tags"]),
             metadata=dict(told["metadata"]),
             removed=_time(told["removed"]) if told["removed"] else None,
         )
+
+
+def checked_path(path: str, content: str) -> str:
+    """Return `path` if it is the name of one file or folder; the root's, which is empty, only of a folder.
+
+    A checkout joins it to a folder of the user's: whoever wrote the record must not lead out of that.
+
+    Args:
+        content: its address.
+
+    Raises:
+        InvalidRequest: it is none.
+    """
+    if path in {".", ".."} or "/" in path or "\0" in path or not (path or content.endswith(".dir")):
+        raise InvalidRequest(f"{shortened(repr(path))} is no name of a file or a folder")
+    return path
 
 
 def check_description(message: str, tags: tuple[str, ...], metadata: Mapping[str, Any]) -> None:
@@ -154,7 +188,7 @@ def check_description(message: str, tags: tuple[str, ...], metadata: Mapping[str
     try:
         size = len(json.dumps([message, tags, dict(metadata)], allow_nan=False).encode())
         message.encode()
-    except (TypeError, ValueError, RecursionError) as error:
+    except (AttributeError, TypeError, ValueError, RecursionError) as error:
         raise InvalidRequest(f"the description can't be written as JSON: {error}") from None
     if size > _MAX_TEXT_BYTES:
         raise InvalidRequest(

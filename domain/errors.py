@@ -7,6 +7,11 @@ and what to do. The vendor's exception stays as the cause (`raise … from`).
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from domain.content import ContentHash
+
 
 class StorageError(Exception):
     """Any failure of a store or of a transfer.
@@ -31,11 +36,14 @@ class StorageError(Exception):
 
     def __reduce__(self) -> tuple[object, ...]:
         # Worker processes send their errors home; the default would call cls(message) and lose the rest.
-        return _rebuild, (type(self), self.message, self.provider, self.key)
+        return _rebuild, (type(self), self.message, self._attributes())
+
+    def _attributes(self) -> dict[str, Any]:
+        return {"provider": self.provider, "key": self.key}
 
 
-def _rebuild(kind: type[StorageError], message: str, provider: str | None, key: str | None) -> StorageError:
-    return kind(message, provider=provider, key=key)
+def _rebuild(kind: type[StorageError], message: str, attributes: dict[str, Any]) -> StorageError:
+    return kind(message, **attributes)
 
 
 class ConfigurationError(StorageError):
@@ -71,7 +79,28 @@ class UnsupportedOperation(StorageError):
 
 
 class ContentCorrupted(StorageError):
-    """The bytes read are not the bytes stored: their SHA-256 differs from the one kept with the object."""
+    """The bytes read are not those that were stored, or that the caller asked for: they hash to something else.
+
+    Attributes:
+        expected: what they should hash to; None where no hash told it, as of an object that ends early.
+        actual: what they hash to; None as well.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        provider: str | None = None,
+        key: str | None = None,
+        expected: ContentHash | None = None,
+        actual: ContentHash | None = None,
+    ) -> None:
+        super().__init__(message, provider=provider, key=key)
+        self.expected = expected
+        self.actual = actual
+
+    def _attributes(self) -> dict[str, Any]:
+        return super()._attributes() | {"expected": self.expected, "actual": self.actual}
 
 
 class InsufficientStorage(StorageError):

@@ -17,11 +17,13 @@ class KnownHash(NamedTuple):
         name: the file's path, or the object's key, without what the question began with.
         state: of a file what `application.local_tree.state_of` gives, of an object its ETag.
         sha256: 64 lower-case hex digits.
+        md5: 32 of them; empty where nobody asked for it.
     """
 
     name: str
     state: str
     sha256: str
+    md5: str = ""
 
 
 class KnownHashes(Protocol):
@@ -38,6 +40,27 @@ class KnownHashes(Protocol):
 
     def remember_objects(self, store: str, prefix: str, known: Iterable[KnownHash]) -> None:
         """As `remember_files`."""
+
+
+class Remembered:
+    """Known hashes, asked for in the order that they come in."""
+
+    def __init__(self, known: Iterator[KnownHash]) -> None:
+        self._known = known
+        self._next = next(known, None)
+
+    def find(self, name: str, state: str) -> KnownHash | None:
+        """What is known of this name in this state."""
+        following = self._next
+        while following is not None and following.name < name:
+            following = next(self._known, None)
+        self._next = following
+        return following if following is not None and following[:2] == (name, state) else None
+
+    def sha256(self, name: str, state: str) -> str:
+        """The hash of this name in this state; empty where it is not known."""
+        found = self.find(name, state)
+        return found.sha256 if found else ""
 
 
 class NothingKnown:

@@ -58,6 +58,23 @@ def printable_path(path: str | os.PathLike[str]) -> str:
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
+def check_content(path: str | os.PathLike[str], sha256: str, wanted: str | None) -> None:
+    """Compare what was read of a file with what it must be.
+
+    Args:
+        sha256: of what was read, in hex digits.
+        wanted: that the file must have; None where any will do.
+
+    Raises:
+        LocalFileError: it is another.
+    """
+    if wanted is not None and sha256 != wanted:
+        raise LocalFileError(
+            f"{printable_path(path)!r} has changed since it was looked at (its SHA-256 is {sha256[:12]}…, and was "
+            f"{wanted[:12]}…); nothing was stored: run this again when nobody writes it"
+        )
+
+
 class LocalSource:
     """A regular file being read from start to end.
 

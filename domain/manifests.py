@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from hashlib import md5
 from typing import IO, NamedTuple
 
-from domain.content import DVC_MD5, SHA256, ContentHash
+from domain.content import DVC_MD5, SHA256, AddressScheme, ContentHash
 from domain.errors import ContentCorrupted, InvalidRequest
 from domain.keys import shortened
 
@@ -23,6 +23,10 @@ MAX_DVC_MANIFEST_BYTES = 512 << 20
 
 MAX_LINE_BYTES = 64 << 10
 
+MAX_NAME_BYTES = 4096
+"""No path is longer; written as JSON it still has room in a line."""
+
+_KEYS = {"md5", "relpath"}
 _HEADER = b'{"format": "lading.files/1"}\n'
 
 
@@ -64,34 +68,60 @@ def read_table(stream: IO[bytes], shown: str) -> Iterator[FileEntry]:
     """
     if stream.readline(MAX_LINE_BYTES) != _HEADER:
         raise damaged(shown, "it does not begin as one")
-    before = ""
+    order = _Order(shown)
     while line := stream.readline(MAX_LINE_BYTES):
         entry = _entry(line, shown)
-        _check_order(before, entry.name, shown)
-        before = entry.name
+        order.check(entry.name)
         yield entry
 
 
 def _entry(line: bytes, shown: str) -> FileEntry:
     try:
-        name, md5_digits, sha256, size = json.loads(line)
+        told = json.loads(line)
+        if not line.endswith(b"\n") or not isinstance(told, list):
+            raise ValueError("it is cut off, too long, or no list")
+        name, md5_digits, sha256, size = told
         if type(size) is not int or size < 0:
             raise ValueError("a size is none")
-        DVC_MD5.checked(md5_digits)
-        if sha256:
-            SHA256.checked(sha256)
-        return FileEntry(checked_name(name), md5_digits, sha256, size)
+        if sha256 != "":
+            _check_digits(sha256, SHA256)
+        return FileEntry(checked_name(name), _check_digits(md5_digits, DVC_MD5), sha256, size)
     except (ValueError, TypeError, RecursionError, InvalidRequest) as error:
         raise damaged(shown, f"a line can't be read: {shortened(str(error))}") from error
 
 
-def _check_order(before: str, name: str, shown: str) -> None:
-    if name <= before:
-        raise damaged(shown, f"{shortened(name)!r} comes twice, or out of order")
-    # In byte order others may stand between `a` and `a/b`, such as `a.b`: this finds the neighbours only; the rest shows
-    # when a folder is to be made where a file is.
-    if name.startswith(f"{before}/") and before:
-        raise damaged(shown, f"{shortened(before)!r} is a file and a folder")
+def _check_digits(text: str, scheme: AddressScheme) -> str:
+    # As they are written, and of a file: no writer makes capital letters, or names a manifest here.
+    if scheme.checked(text) != text or len(text) != scheme.digits:
+        raise ValueError(f"{shortened(text)!r} is no {scheme.algorithm.upper()} of a file")
+    return text
+
+
+class _Order:
+    """Sees that names come in UTF-8 byte order, each once, and none as a file and as a folder."""
+
+    def __init__(self, shown: str) -> None:
+        self._shown = shown
+        self._before = ""
+        # Others may stand between `a` and `a/b`, such as `a.b`: these are the names with which the last one begins, each
+        # the beginning of the next, and their lengths.
+        self._open: list[str] = []
+        self._lengths: set[int] = set()
+
+    def check(self, name: str) -> None:
+        """Take the next name."""
+        if name <= self._before:
+            raise damaged(self._shown, f"{shortened(name)!r} comes twice, or out of order")
+        while self._open and not name.startswith(self._open[-1]):
+            self._lengths.remove(len(self._open.pop()))
+        at = name.find("/")
+        while at >= 0:
+            if at in self._lengths:
+                raise damaged(self._shown, f"{shortened(name[:at])!r} is a file and a folder")
+            at = name.find("/", at + 1)
+        self._open.append(name)
+        self._lengths.add(len(name))
+        self._before = name
 
 
 def written_dvc_manifest(entries: Iterable[FileEntry]) -> bytes:
@@ -117,15 +147,14 @@ def read_dvc_manifest(data: bytes, shown: str) -> list[tuple[str, str]]:
         told = json.loads(data)
         if not isinstance(told, list):
             raise ValueError("it is no list")
-        found = sorted((checked_name(entry["relpath"]), DVC_MD5.checked(entry["md5"])) for entry in told)
-    except (ValueError, TypeError, KeyError, RecursionError, InvalidRequest) as error:
+        if any(entry.keys() != _KEYS for entry in told):
+            raise ValueError("an entry has other keys than md5 and relpath")
+        found = sorted((checked_name(entry["relpath"]), _check_digits(entry["md5"], DVC_MD5)) for entry in told)
+    except (ValueError, TypeError, AttributeError, RecursionError, InvalidRequest) as error:
         raise damaged(shown, shortened(str(error))) from error
-    before = ""
-    for name, digits in found:
-        if digits.endswith(".dir"):
-            raise damaged(shown, f"{shortened(name)!r} is a manifest in a manifest")
-        _check_order(before, name, shown)
-        before = name
+    order = _Order(shown)
+    for name, _ in found:
+        order.check(name)
     return found
 
 
@@ -133,14 +162,16 @@ def checked_name(name: object) -> str:
     """Return `name` if it is the path of a file below a folder.
 
     Raises:
-        InvalidRequest: it is not: absolute, empty, with `.` or `..` in it, or no text.
+        InvalidRequest: it is not: absolute, empty, with `.` or `..` in it, too long, or no text.
     """
     if not isinstance(name, str) or "\0" in name or not {"", ".", ".."}.isdisjoint(name.split("/")):
         raise InvalidRequest(f"{shortened(repr(name))} is no path of a file below a folder")
     try:
-        name.encode()
+        size = len(name.encode())
     except UnicodeEncodeError:
         raise InvalidRequest(f"{shortened(repr(name))} is not UTF-8") from None
+    if size > MAX_NAME_BYTES:
+        raise InvalidRequest(f"{shortened(repr(name))} has {size:,} bytes; a path has at most {MAX_NAME_BYTES:,}")
     return name
 
 

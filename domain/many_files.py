@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol, TypeVar
 
+from domain.content import ContentHash
 from domain.errors import StorageError
-from domain.objects import ObjectInfo
+from domain.objects import ObjectInfo, WriteCondition
 
 
 class FileOfObject(Protocol):
@@ -22,6 +23,10 @@ class FileOfObject(Protocol):
     def size(self) -> int:
         """Bytes, as far as is known; only a hint."""
 
+    @property
+    def content(self) -> ContentHash | None:
+        """What its bytes must hash to; None where nobody knows."""
+
 
 File = TypeVar("File", bound=FileOfObject)
 
@@ -34,17 +39,33 @@ class _Mover(Protocol):
         metadata: Mapping[str, str] | None = None,
         *,
         content_type: str | None = None,
+        condition: WriteCondition | None = None,
+        sha256: str | None = None,
     ) -> ObjectInfo: ...
 
-    def download(self, remote_path: str, local_path: str) -> ObjectInfo: ...
+    def download(self, remote_path: str, local_path: str, *, content: ContentHash | None = None) -> ObjectInfo: ...
 
-    def head(self, key: str) -> ObjectInfo: ...
+    def put_bytes(
+        self,
+        key: str,
+        data: bytes,
+        *,
+        content_type: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        condition: WriteCondition | None = None,
+    ) -> ObjectInfo: ...
 
     def get_bytes(self, key: str) -> bytes: ...
 
+    def head(self, key: str) -> ObjectInfo: ...
+
 
 class ManyFiles:
-    """The part of the port that moves many files, or looks at many objects; by default one after the other."""
+    """The part of the port that moves many files or objects, or looks at them; by default one after the other.
+
+    Each is given back with what came of it, or the error that kept it from that, in any order. The next one is taken while
+    others are under way; once there is none, these are brought to an end. One that comes twice is moved twice.
+    """
 
     def upload_many(
         self: _Mover,
@@ -52,31 +73,67 @@ class ManyFiles:
         metadata: Mapping[str, str] | None = None,
         *,
         content_type: str | None = None,
+        condition: WriteCondition | None = None,
     ) -> Iterator[tuple[File, ObjectInfo | StorageError]]:
-        """Store each file as `upload` does, and give it back with what was stored, or the error that kept it from that.
+        """Store each file as `upload` does, if it has the SHA-256 of its `content`. Of any other hash none is verified.
 
-        In any order. The next file is taken while others are under way; once there is none, these are brought to an end.
+        Args:
+            condition: for each of them; whose object is another than that gets `PreconditionFailed`.
         """
         for file in files:
             try:
-                info = self.upload(file.path, file.key, metadata, content_type=content_type)
+                info = self.upload(
+                    file.path,
+                    file.key,
+                    metadata,
+                    content_type=content_type,
+                    condition=condition,
+                    sha256=sha256_of(file.content),
+                )
             except StorageError as error:
                 yield file, error
             else:
                 yield file, info
 
     def download_many(self: _Mover, files: Iterable[File]) -> Iterator[tuple[File, ObjectInfo | StorageError]]:
-        """Fetch each object as `download` does; else as `upload_many`."""
+        """Fetch each object as `download` does, verified by its `content`."""
         for file in files:
             try:
-                info = self.download(file.key, file.path)
+                info = self.download(file.key, file.path, content=file.content)
             except StorageError as error:
                 yield file, error
             else:
                 yield file, info
 
+    def put_many(
+        self: _Mover,
+        objects: Iterable[tuple[str, bytes]],
+        metadata: Mapping[str, str] | None = None,
+        *,
+        content_type: str | None = None,
+        condition: WriteCondition | None = None,
+    ) -> Iterator[tuple[str, ObjectInfo | StorageError]]:
+        """Store each object, a key and its bytes, as `put_bytes` does; else as `upload_many`. Made for small ones."""
+        for key, data in objects:
+            try:
+                info = self.put_bytes(key, data, content_type=content_type, metadata=metadata, condition=condition)
+            except StorageError as error:
+                yield key, error
+            else:
+                yield key, info
+
+    def get_many(self: _Mover, keys: Iterable[str]) -> Iterator[tuple[str, bytes | StorageError]]:
+        """Read each object as `get_bytes` does, whole and verified. Made for small ones, a few of which are held at a time."""
+        for key in keys:
+            try:
+                data = self.get_bytes(key)
+            except StorageError as error:
+                yield key, error
+            else:
+                yield key, data
+
     def head_many(self: _Mover, keys: Iterable[str]) -> Iterator[tuple[str, ObjectInfo | StorageError]]:
-        """Look at each object as `head` does, and give its key back with what is there, or the error; else as `upload_many`."""
+        """Look at each object as `head` does."""
         for key in keys:
             try:
                 info = self.head(key)
@@ -85,15 +142,10 @@ class ManyFiles:
             else:
                 yield key, info
 
-    def get_many(self: _Mover, keys: Iterable[str]) -> Iterator[tuple[str, bytes | StorageError]]:
-        """Read each object as `get_bytes` does, and give its key back with its bytes, or the error; else as `upload_many`."""
-        for key in keys:
-            try:
-                data = self.get_bytes(key)
-            except StorageError as error:
-                yield key, error
-            else:
-                yield key, data
+
+def sha256_of(content: ContentHash | None) -> str | None:
+    """The SHA-256 in hex digits, if that is what is known."""
+    return content.digest if content is not None and content.algorithm == "sha256" else None
 
 
 def moves_many_at_once(provider: ManyFiles) -> bool:

@@ -16,9 +16,10 @@ from os import PathLike
 from types import TracebackType
 from typing import Any, Self
 
+from domain.content import ContentHash
 from domain.copies import Copies
 from domain.errors import BucketNotFound, ObjectNotFound, StorageError, StoreUnavailable
-from domain.local_files import CHUNK_BYTES, LocalSource, ReplacementFile
+from domain.local_files import CHUNK_BYTES, LocalSource, ReplacementFile, check_content
 from domain.many_files import ManyFiles
 from domain.media_types import content_type_of_upload
 from domain.objects import (
@@ -140,7 +141,12 @@ class IStorageProvider(ManyFiles, Copies, WriteChecks):
             return reader.read()
 
     def download(
-        self, remote_path: str, local_path: str | PathLike[str], *, progress: Progress | None = None
+        self,
+        remote_path: str,
+        local_path: str | PathLike[str],
+        *,
+        progress: Progress | None = None,
+        content: ContentHash | None = None,
     ) -> ObjectInfo:
         """Write the object to the file `local_path`, which appears whole and verified or not at all.
 
@@ -149,13 +155,18 @@ class IStorageProvider(ManyFiles, Copies, WriteChecks):
 
         Args:
             remote_path: the key.
+            content: what the bytes must hash to, whatever is stored beside them.
 
         Raises:
-            ObjectNotFound, BucketNotFound, ContentCorrupted, StoreUnavailable.
+            ObjectNotFound, BucketNotFound, StoreUnavailable.
+            ContentCorrupted: the bytes don't match the stored SHA-256, or `content`.
+            InvalidRequest: nobody knows the algorithm of `content`.
             LocalFileError: `local_path` is a directory, or its folder can't be written.
             InsufficientStorage: the local disk is full.
         """
         with self.open_reader(remote_path) as reader, ReplacementFile(local_path) as file:
+            if content is not None:
+                reader.expect(content)
             while chunk := reader.read(CHUNK_BYTES):
                 file.write(chunk)
                 if progress:
@@ -265,6 +276,7 @@ class IStorageProvider(ManyFiles, Copies, WriteChecks):
         content_type: str | None = None,
         condition: WriteCondition | None = None,
         progress: Progress | None = None,
+        sha256: str | None = None,
     ) -> ObjectInfo:
         """Store the file `local_path` under the key `remote_path`. Promises as `open_writer`.
 
@@ -272,9 +284,10 @@ class IStorageProvider(ManyFiles, Copies, WriteChecks):
 
         Args:
             content_type: by default guessed from the key's suffix, or else from the file's.
+            sha256: that the file must have, in lower-case hex digits; None takes any.
 
         Raises:
-            LocalFileError: the file is missing, unreadable, not a regular file, or changed meanwhile.
+            LocalFileError: the file is missing, unreadable, not a regular file, changed meanwhile, or has another SHA-256.
         """
         content_type = content_type or content_type_of_upload(remote_path, str(local_path))
         with (
@@ -286,6 +299,7 @@ class IStorageProvider(ManyFiles, Copies, WriteChecks):
                 if progress:
                     progress(len(chunk))
             source.check_unchanged()
+            check_content(local_path, writer.sha256, sha256)
             return writer.commit()
 
     @abstractmethod

@@ -9,15 +9,18 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
-from domain.errors import ContentCorrupted, PreconditionFailed, RangeNotSatisfiable
+from domain.content_check import ContentCheck, cut_short
+from domain.errors import PreconditionFailed, RangeNotSatisfiable
 from domain.keys import shortened
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
+    from domain.content import ContentHash
     from domain.objects import ByteRange, ObjectInfo
 
 _CHUNK_BYTES = 1 << 20
+_RESTORE = "restore it from its source"
 
 
 class ByteSource(Protocol):
@@ -78,7 +81,18 @@ class ObjectReader(io.RawIOBase):
         self._left = length
         self._provider = provider
         self._at_end = at_end
-        self._hash = hashlib.sha256(usedforsecurity=False) if info.sha256 and length == info.size else None
+        self._check = ContentCheck(info.sha256) if info.sha256 and length == info.size else None
+
+    def expect(self, content: ContentHash) -> None:
+        """Have the bytes verified by this hash too, besides the stored SHA-256; before the first of them is read.
+
+        Raises:
+            InvalidRequest: nobody knows the hash's algorithm.
+            ValueError: some bytes were read, or not all are to be.
+        """
+        if self._left != self.info.size:
+            raise ValueError("what is expected of an object is told before it is read, and of all of it")
+        self._check = ContentCheck(self.info.sha256, content)
 
     def readable(self) -> bool:
         return True
@@ -87,7 +101,7 @@ class ObjectReader(io.RawIOBase):
         """Up to `size` bytes, fewer only at the end; all that is left where `size` is negative.
 
         Raises:
-            ContentCorrupted: at the end, where the bytes are not those that were stored.
+            ContentCorrupted: at the end, where the bytes are not those that were stored, or that are expected.
         """
         if self.closed:
             raise ValueError("read of a closed reader")  # its descriptor may be another file's by now
@@ -98,9 +112,9 @@ class ObjectReader(io.RawIOBase):
         while wanted:
             part = self._source.read(min(wanted, _CHUNK_BYTES))
             if not part:
-                raise self._corrupted(f"ends {self._left:,} bytes early")
-            if self._hash:
-                self._hash.update(part)
+                raise cut_short(self.info.key, self._left, _RESTORE, provider=self._provider)
+            if self._check:
+                self._check.update(part)
             self._left -= len(part)
             wanted -= len(part)
             parts.append(part)
@@ -118,18 +132,9 @@ class ObjectReader(io.RawIOBase):
         if self._at_end:
             self._at_end()
             self._at_end = None
-        if self._hash:
-            found = self._hash.hexdigest()
-            if found != self.info.sha256:
-                raise self._corrupted(f"reads as SHA-256 {found[:12]}…, stored was {(self.info.sha256 or '')[:12]}…")
-            self._hash = None
-
-    def _corrupted(self, what: str) -> ContentCorrupted:
-        return ContentCorrupted(
-            f"the object {shortened(self.info.key)!r} is corrupt: it {what}; restore it from its source",
-            provider=self._provider,
-            key=self.info.key,
-        )
+        if self._check:
+            self._check.finish(self.info.key, _RESTORE, provider=self._provider)
+            self._check = None
 
     def close(self) -> None:
         if not self.closed:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple, Protocol, overload
 
+from domain.content import ContentHash
 from domain.errors import StorageError
 
 
@@ -29,6 +30,7 @@ class TransferAction(NamedTuple):
         reason: why, in a word or two: `new`, `size differs`, `content differs`, `asked for`.
         source: the state of what is read, as it was when this was planned; empty where nobody looked. Opaque.
         target: the state of what is replaced; empty where there is nothing, or nobody looked.
+        content: what its bytes must hash to; None where nobody knows.
     """
 
     path: str
@@ -37,6 +39,14 @@ class TransferAction(NamedTuple):
     reason: str
     source: str = ""
     target: str = ""
+    content: ContentHash | None = None
+
+    def as_dict(self) -> dict[str, object]:
+        """All that is known of it, by name, to be shown or written down; without `content` where nobody knows it."""
+        named = self._asdict()
+        if self.content is None:
+            del named["content"]
+        return named
 
 
 class Comparison(StrEnum):
@@ -160,8 +170,9 @@ class TransferReport:
     """What was done of a plan.
 
     Attributes:
-        done: files moved.
-        moved: bytes moved for them.
+        done: files moved, or that were there already.
+        existing: those of them that were there already.
+        moved: bytes moved.
         deleted: files or objects that went to the trash.
         trash_id: under which name the trash has them, and what was replaced; empty where nothing went there.
         failures: the files that could not be moved; the others were.
@@ -170,6 +181,7 @@ class TransferReport:
     """
 
     done: int = 0
+    existing: int = 0
     moved: int = 0
     deleted: int = 0
     trash_id: str = ""

@@ -12,7 +12,9 @@ from domain.known_hashes import KnownHash
 from infrastructure.state.database import open_state
 
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS files (path BLOB PRIMARY KEY, state TEXT NOT NULL, sha256 BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS files (
+    path BLOB PRIMARY KEY, state TEXT NOT NULL, sha256 BLOB NOT NULL, md5 BLOB NOT NULL
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS objects (
     store TEXT NOT NULL, key BLOB NOT NULL, etag TEXT NOT NULL, sha256 BLOB NOT NULL, PRIMARY KEY (store, key)
 ) WITHOUT ROWID;
@@ -21,10 +23,18 @@ CREATE TABLE IF NOT EXISTS objects (
 _PAGE = 5000
 """Rows read by one question: none of them is open while somebody writes."""
 
-_TYPES = [bytes, str, bytes]
-_HASH_BYTES = 32
+_TYPES = [bytes, str, bytes, bytes]
+_SHA256_BYTES = 32
+_MD5_BYTES = (0, 16)
 
-_NextRows = list[tuple[bytes, str, bytes]]
+_NextRows = list[tuple[bytes, str, bytes, bytes]]
+
+# Who knows the one hash of a file only leaves the other as it is, unless the file is another since.
+_REMEMBER_FILE = """
+INSERT INTO files VALUES (?, ?, ?, ?) ON CONFLICT (path) DO UPDATE SET
+    md5 = CASE WHEN excluded.md5 = x'' AND state = excluded.state THEN md5 ELSE excluded.md5 END,
+    state = excluded.state, sha256 = excluded.sha256
+"""
 
 
 class RememberedHashes:
@@ -34,23 +44,26 @@ class RememberedHashes:
         self._path = path
 
     def files(self, folder: str) -> Iterator[KnownHash]:
-        return self._rows("SELECT path, state, sha256 FROM files WHERE path > ?", (), os.fsencode(folder))
+        return self._rows("SELECT path, state, sha256, md5 FROM files WHERE path > ?", (), os.fsencode(folder))
 
     def objects(self, store: str, prefix: str) -> Iterator[KnownHash]:
         return self._rows(
-            "SELECT key, etag, sha256 FROM objects WHERE store = ? AND key > ?", (store,), prefix.encode()
+            "SELECT key, etag, sha256, x'' FROM objects WHERE store = ? AND key > ?", (store,), prefix.encode()
         )
 
     def remember_files(self, folder: str, known: Iterable[KnownHash]) -> None:
         self._write(
-            "INSERT OR REPLACE INTO files VALUES (?, ?, ?)",
-            ((os.fsencode(folder + name), state, bytes.fromhex(sha256)) for name, state, sha256 in known),
+            _REMEMBER_FILE,
+            (
+                (os.fsencode(folder + name), state, bytes.fromhex(sha256), bytes.fromhex(md5))
+                for name, state, sha256, md5 in known
+            ),
         )
 
     def remember_objects(self, store: str, prefix: str, known: Iterable[KnownHash]) -> None:
         self._write(
             "INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?)",
-            ((store, (prefix + name).encode(), state, bytes.fromhex(sha256)) for name, state, sha256 in known),
+            ((store, (prefix + name).encode(), state, bytes.fromhex(sha256)) for name, state, sha256, _ in known),
         )
 
     def _rows(self, question: str, given: tuple[str, ...], prefix: bytes) -> Iterator[KnownHash]:
@@ -64,10 +77,13 @@ class RememberedHashes:
             with suppress(sqlite3.Error, OSError), open_state(_SCHEMA, self._path) as database:
                 rows = database.execute(order, (*given, after, *above)).fetchall()
             # Damage that SQLite does not see may make anything of a row, and of their order.
-            if not all(list(map(type, row)) == _TYPES and len(row[2]) == _HASH_BYTES for row in rows):
+            if not all(
+                list(map(type, row)) == _TYPES and len(row[2]) == _SHA256_BYTES and len(row[3]) in _MD5_BYTES
+                for row in rows
+            ):
                 return
-            for raw, state, sha256 in rows:
-                yield KnownHash(os.fsdecode(raw[start:]), state, sha256.hex())
+            for raw, state, sha256, md5 in rows:
+                yield KnownHash(os.fsdecode(raw[start:]), state, sha256.hex(), md5.hex())
             if len(rows) < _PAGE or rows[-1][0] <= after:
                 return
             after = rows[-1][0]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from application.cached_downloads import Downloads
     from domain.known_hashes import KnownHashes
     from domain.objects import WriteCondition
     from domain.storage import IStorageProvider
@@ -23,6 +24,7 @@ def carry_out(
     metadata: Mapping[str, str] | None = None,
     condition: WriteCondition | None = None,
     origin: IStorageProvider | None = None,
+    downloads: Downloads | None = None,
     known: KnownHashes | None = None,
     bucket: str | None = None,
 ) -> TransferReport:
@@ -48,6 +50,7 @@ def carry_out(
             metadata=metadata,
             condition=condition,
             origin=origin,
+            downloads=downloads,
             known=known,
             trash=trash,
             why=_why(provider, plan),

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from application.garbage.report import GarbageReport, Item, PlaceReport
-    from domain.storage import IStorageProvider
 
 _SHOWN = 20
 """Keys that a dry run shows a person of each kind."""
@@ -70,6 +69,7 @@ def gc(
     On a bucket that keeps old versions of objects, room is free only when these are deleted as well.
     """
     from application.garbage.collecting import collect_garbage
+    from config.content import dvc_store
     from config.garbage import named_by_repositories
     from presentation.cli.durations import seconds
     from presentation.cli.exit_codes import exit_code
@@ -89,7 +89,7 @@ def gc(
 
         report = collect_garbage(
             provider,
-            dvc=_dvc_store(provider) if repositories or sole_owner else None,
+            dvc=dvc_store(provider) if repositories or sole_owner else None,
             named=named_by_repositories(repositories) if repositories else None,
             allow_missing=allow_missing,
             grace=waited,
@@ -106,14 +106,6 @@ def gc(
         report_error(failure)
     if failures:
         sys.exit(exit_code(failures[0]))
-
-
-def _dvc_store(provider: IStorageProvider) -> tuple[IStorageProvider, str]:
-    from config.settings import StorageConfig
-    from domain.purposes import Purpose
-
-    place = StorageConfig.from_env().place(Purpose.DVC)
-    return (provider.for_bucket(place.bucket) if place.bucket else provider), place.prefix
 
 
 def _print_json(report: GarbageReport, grace: timedelta) -> None:

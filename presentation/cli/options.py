@@ -56,6 +56,19 @@ def limits(concurrency: int | None, bandwidth: str | None, requests_per_second: 
     return {variable: str(value) for variable, value in given.items() if value is not None}
 
 
+def name_value_pairs(given: list[str], option: str) -> dict[str, str]:
+    """What `NAME=VALUE` said, once or several times.
+
+    Raises:
+        typer.BadParameter: an item has no '='.
+    """
+    pairs = [item.partition("=") for item in given]
+    for name, equals, _ in pairs:
+        if not equals:
+            raise typer.BadParameter(f"{name!r} has no '='; write NAME=VALUE", param_hint=option)
+    return {name: value for name, _, value in pairs}
+
+
 def open_provider(
     bucket: str | None = None,
     *,

@@ -96,7 +96,7 @@ def _encoded(provider: IStorageProvider, command: PlannedCommand, plan: Transfer
         "unchanged": plan.unchanged,
     }
     lists = {
-        "actions": (action._asdict() for action in plan.actions),
+        "actions": (action.as_dict() for action in plan.actions),
         "deletions": (deletion._asdict() for deletion in plan.deletions),
     }
     # A line for each item, so that two plans can be compared by any tool.

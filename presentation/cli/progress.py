@@ -53,6 +53,12 @@ class Planning:
         self._progress.update(self._task, description=f"{self._doing}: {count:,} files")
         self._progress.refresh()
 
+    def over(self) -> None:
+        """Show nothing any more: something else is going to be shown."""
+        if self._progress is not None:
+            self._progress.stop()
+        self._progress = None
+
 
 @contextmanager
 def planning(quiet: bool, doing: str = "looking at both sides") -> Iterator[Planning]:

@@ -20,7 +20,7 @@ def show_plan(plan: TransferPlan, *, as_json: bool) -> None:
     if as_json:
         head = {"direction": plan.direction, "dry_run": True, "unchanged": plan.unchanged, **_left_out(plan)}
         lists = {
-            "actions": (action._asdict() for action in plan.actions),
+            "actions": (action.as_dict() for action in plan.actions),
             "deletions": (deletion._asdict() for deletion in plan.deletions),
         }
         sys.stdout.writelines(json_pieces(head, lists))

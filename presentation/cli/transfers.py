@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -16,13 +16,11 @@ from presentation.cli.options import (
     RequestsPerSecond,
     examples,
     limits,
+    name_value_pairs,
     open_provider,
 )
 from presentation.cli.paths import Local, LocalOption, Remote, RemoteOption, once
 from presentation.cli.plan_options import Choices, Exclude, Include, Links, MaxFiles, SizeMax, SizeMin
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 
 def register(app: typer.Typer) -> None:
@@ -68,7 +66,7 @@ def upload(
 
     source = once(local, local_option, "LOCAL")
     target = once(remote, remote_option, "REMOTE", default="")
-    tags = _pairs(metadata or [])
+    tags = name_value_pairs(metadata or [], "--metadata")
     choices = Choices.made(
         include=include,
         exclude=exclude,
@@ -117,11 +115,3 @@ def download(
     if no_clobber:
         refuse_existing(plan)
     carry_out(provider, plan, as_json=as_json)
-
-
-def _pairs(metadata: list[str]) -> Mapping[str, str]:
-    pairs = [item.partition("=") for item in metadata]
-    for name, equals, _ in pairs:
-        if not equals:
-            raise typer.BadParameter(f"{name!r} has no '='; write NAME=VALUE", param_hint="--metadata")
-    return {name: value for name, _, value in pairs}

@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
-from domain.errors import ObjectNotFound, PreconditionFailed, StorageError
+from domain.errors import ContentCorrupted, ObjectNotFound, PreconditionFailed, StorageError
 from domain.keys import check_key
+from domain.local_files import check_content
 from domain.storage import IStorageProvider
 from infrastructure.storage.contract import Harness, StorageProviderContract
 from infrastructure.storage.providers.memory_provider import MemoryProvider
@@ -110,7 +111,7 @@ class PublishesEarly(MemoryProvider):
 class NoVerification(MemoryProvider):
     def open_reader(self, *args: Any, **rest: Any) -> Any:
         reader = super().open_reader(*args, **rest)
-        reader._hash = None
+        reader._check = None
         return reader
 
 
@@ -262,7 +263,7 @@ class AnonymousErrors(MemoryProvider):
 
 
 class DownloadInPlace(MemoryProvider):
-    def download(self, remote_path: str, local_path: str, *, progress: Any = None) -> Any:
+    def download(self, remote_path: str, local_path: str, *, progress: Any = None, **rest: Any) -> Any:
         data, info = self._stored(remote_path)
         with open(local_path, "wb") as file:
             for start in range(0, len(data), 1 << 20):
@@ -275,7 +276,14 @@ class DownloadInPlace(MemoryProvider):
 
 class UploadOfWhateverIsThere(MemoryProvider):
     def upload(
-        self, local_path: str, remote_path: str, metadata: Any = None, *, progress: Any = None, **rest: Any
+        self,
+        local_path: str,
+        remote_path: str,
+        metadata: Any = None,
+        *,
+        progress: Any = None,
+        sha256: Any = None,
+        **rest: Any,
     ) -> Any:
         parts = []
         with open(local_path, "rb") as file:
@@ -284,6 +292,100 @@ class UploadOfWhateverIsThere(MemoryProvider):
                 if progress:
                     progress(len(part))
         return self.put_bytes(remote_path, b"".join(parts), metadata=metadata, **rest)
+
+
+class UploadOfAnySha256(MemoryProvider):
+    def upload(self, *args: Any, sha256: Any = None, **rest: Any) -> Any:
+        return super().upload(*args, **rest)
+
+
+class UploadOfAnySha256IsTold(MemoryProvider):
+    """Says that the file has changed, once it is published."""
+
+    def upload(self, *args: Any, sha256: Any = None, **rest: Any) -> Any:
+        info = super().upload(*args, **rest)
+        check_content(args[0], info.sha256 or "", sha256)
+        return info
+
+
+class DownloadOfAnyContent(MemoryProvider):
+    def download(self, *args: Any, content: Any = None, **rest: Any) -> Any:
+        return super().download(*args, **rest)
+
+
+class DownloadBelievesTheStoredHash(MemoryProvider):
+    def download(self, remote_path: str, *args: Any, content: Any = None, **rest: Any) -> Any:
+        return super().download(
+            remote_path, *args, content=None if content and content.algorithm != "sha256" else content, **rest
+        )
+
+
+class DownloadBelievesTheCaller(MemoryProvider):
+    """Verifies what it is told, and no longer what is stored."""
+
+    def open_reader(self, *args: Any, **rest: Any) -> Any:
+        reader = super().open_reader(*args, **rest)
+        reader.info = reader.info._replace(sha256=None)
+        return reader
+
+
+class CorruptWithoutHashes(MemoryProvider):
+    def open_reader(self, *args: Any, **rest: Any) -> Any:
+        reader = super().open_reader(*args, **rest)
+        read = reader.read
+
+        def anonymous(size: int = -1) -> bytes:
+            try:
+                return bytes(read(size))
+            except ContentCorrupted as error:
+                raise ContentCorrupted(error.message, provider=error.provider, key=error.key) from error
+
+        reader.read = anonymous  # type: ignore[method-assign]
+        return reader
+
+
+class ConditionOfManyDropped(MemoryProvider):
+    def put_many(self, objects: Any, metadata: Any = None, *, condition: Any = None, **rest: Any) -> Iterator[Any]:  # type: ignore[override]
+        return super().put_many(objects, metadata, **rest)
+
+    def upload_many(self, files: Any, metadata: Any = None, *, condition: Any = None, **rest: Any) -> Iterator[Any]:  # type: ignore[override]
+        return super().upload_many(files, metadata, **rest)
+
+
+class ConditionOfManyLooksFirst(MemoryProvider):
+    def put_many(self, objects: Any, metadata: Any = None, *, condition: Any = None, **rest: Any) -> Iterator[Any]:  # type: ignore[override]
+        for key, data in objects:
+            there = self.exists(key)
+            _let_others_run()
+            if condition and there:
+                yield key, PreconditionFailed("it is there", provider=self.name, key=key)
+            else:
+                yield key, self.put_bytes(key, data, metadata=metadata, **rest)
+
+
+class PutManyHoardsObjects(MemoryProvider):
+    def put_many(self, objects: Any, *args: Any, **rest: Any) -> Iterator[Any]:  # type: ignore[override]
+        return super().put_many(list(objects), *args, **rest)
+
+
+class PutManyOfEachKeyOnce(MemoryProvider):
+    def put_many(self, objects: Any, *args: Any, **rest: Any) -> Iterator[Any]:  # type: ignore[override]
+        return super().put_many(dict(objects).items(), *args, **rest)
+
+
+class GetManyStops(MemoryProvider):
+    def get_many(self, keys: Any) -> Iterator[Any]:  # type: ignore[override]
+        for key in keys:
+            yield key, self.get_bytes(key)
+
+
+class GetManyOfAnything(MemoryProvider):
+    def get_many(self, keys: Any) -> Iterator[Any]:  # type: ignore[override]
+        for key in keys:
+            try:
+                yield key, self._stored(key).data
+            except StorageError as error:
+                yield key, error
 
 
 class RenamedArguments(MemoryProvider):
@@ -360,6 +462,28 @@ _BROKEN: list[tuple[type[MemoryProvider], str, Mapping[str, Any]]] = [
     (DownloadInPlace, "test_download_that_fails_leaves_the_old_file", {}),
     (UploadOfWhateverIsThere, "test_upload_of_a_changing_file_publishes_nothing", {"change": "grows"}),
     (UploadOfWhateverIsThere, "test_upload_of_no_regular_file_is_a_local_file_error", {"kind": "missing"}),
+    (UploadOfAnySha256, "test_upload_of_another_sha256_publishes_nothing", {"size": 5000}),
+    (UploadOfAnySha256, "test_one_of_many_files_with_another_sha256_is_not_stored", {}),
+    (UploadOfAnySha256IsTold, "test_upload_of_another_sha256_publishes_nothing", {"size": 0}),
+    (DownloadOfAnyContent, "test_download_of_other_content_leaves_the_file", {"size": 5000, "algorithm": "sha256"}),
+    (DownloadOfAnyContent, "test_one_of_many_objects_with_other_content_is_no_file", {"algorithm": "sha256"}),
+    (DownloadOfAnyContent, "test_download_by_an_unknown_algorithm_is_refused", {"algorithm": "crc32"}),
+    (DownloadBelievesTheStoredHash, "test_download_of_other_content_leaves_the_file", {"size": 0, "algorithm": "md5"}),
+    (
+        DownloadBelievesTheStoredHash,
+        "test_download_of_an_object_without_a_hash_is_verified_by_its_content",
+        {"algorithm": "md5"},
+    ),
+    (DownloadBelievesTheCaller, "test_download_is_verified_by_what_is_stored_too", {"size": 5000}),
+    (CorruptWithoutHashes, "test_get_bytes_returns_nothing_corrupt", {"size": 5000}),
+    (ConditionOfManyDropped, "test_each_of_many_is_created_where_it_is_absent", {"way": "put_many"}),
+    (ConditionOfManyDropped, "test_each_of_many_is_created_where_it_is_absent", {"way": "upload_many"}),
+    (ConditionOfManyDropped, "test_each_of_many_is_replaced_where_it_is_unchanged", {"way": "upload_many"}),
+    (ConditionOfManyLooksFirst, "test_each_of_many_has_one_winner", {}),
+    (PutManyHoardsObjects, "test_many_objects_are_taken_one_by_one_as_they_are_needed", {"size": 5}),
+    (PutManyOfEachKeyOnce, "test_a_key_may_come_twice", {}),
+    (GetManyStops, "test_what_can_not_be_read_stops_none_of_many", {}),
+    (GetManyOfAnything, "test_what_can_not_be_read_stops_none_of_many", {}),
     (RenamedArguments, "test_the_nine_methods_have_their_names_and_positions", {"method": "exists"}),
     (TornWrites, "test_threads_on_one_key_see_whole_objects", {}),
 ]

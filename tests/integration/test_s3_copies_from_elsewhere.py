@@ -123,7 +123,7 @@ class Damaging(MemoryProvider):
         parts = iter([whole[at : at + MIB] for at in range(0, len(whole), MIB)])
         reader._source = SimpleNamespace(read=lambda size: next(parts, b""), close=lambda: None)  # type: ignore[assignment]
         if self.careless:
-            reader._hash = None
+            reader._check = None
         return reader
 
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import pytest
 from stub_store import Reply, Request, StubStore, refusal
 
+from domain.content import ContentHash
 from domain.objects import ObjectInfo
 from domain.storage import IStorageProvider
 from infrastructure.storage.storage_factory import StorageProviderFactory
@@ -97,6 +98,7 @@ class File(NamedTuple):
     path: str
     key: str
     size: int
+    content: ContentHash | None = None
 
 
 def files(folder: Path, count: int, size: int = 100) -> list[File]:

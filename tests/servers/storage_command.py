@@ -88,7 +88,9 @@ def one_sentence(stderr: str) -> str:
     assert len(complaints) == 1, stderr
     assert "internal error" not in complaints[0], stderr
     rest = [line for line in stderr.splitlines() if line and line not in complaints]
-    assert all(any(said in line for said in ("loading ", "loaded ", "replicat", " not done")) for line in rest), stderr
+    assert all(
+        any(said in line for said in ("loading ", "loaded ", "replicat", "verified ", " not done")) for line in rest
+    ), stderr
     return complaints[0]
 
 

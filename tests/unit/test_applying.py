@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 from application.applying import apply
 from application.planning import PlanOptions
 from application.transfers import plan_download, plan_upload
+from domain.content import ContentHash
 from domain.errors import (
     AccessDenied,
     ContentCorrupted,
@@ -90,6 +92,22 @@ def test_an_upload_and_a_download_bring_all_back(tmp_path: Path) -> None:
     assert {path.name: path.read_bytes() for path in back.iterdir()} == {
         path.name: path.read_bytes() for path in source.iterdir()
     }
+
+
+def test_what_a_file_must_hash_to_is_verified_both_ways(tmp_path: Path) -> None:
+    provider, source = MemoryProvider({}), files(tmp_path / "in", 2)
+    known = ContentHash("sha256", hashlib.sha256(bytes(10)).hexdigest())
+
+    def actions(folder: Path) -> list[TransferAction]:
+        return [TransferAction(str(folder / f"f{n}"), f"f{n}", 10, "new", content=known) for n in range(2)]
+
+    report = apply(provider, TransferPlan(Direction.UPLOAD, actions(source)))
+    assert [(action.key, type(error)) for action, error in report.failures] == [("f1", LocalFileError)]
+    assert provider.list_files() == ["f0"]
+    provider.put_bytes("f1", b"other")
+    report = apply(provider, TransferPlan(Direction.DOWNLOAD, actions(tmp_path / "out")))
+    assert [(action.key, type(error)) for action, error in report.failures] == [("f1", ContentCorrupted)]
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["f0"]
 
 
 def test_a_second_sync_has_nothing_to_do(tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 import pytest
 
 from domain import errors
-from domain.errors import StorageError
+from domain.content import ContentHash
+from domain.errors import ContentCorrupted, StorageError
 from presentation.cli import exit_codes
 from presentation.cli.exit_codes import EXIT_CODES_HELP, FAILED, exit_code
 
@@ -33,6 +34,21 @@ def test_an_error_keeps_everything_on_its_way(kind: type[StorageError], carry) -
     assert (again.message, again.provider, again.key) == ("can't do it", "local", "a/b\0é")
     assert str(again) == str(error) == "local: can't do it"
     assert again.retryable == error.retryable
+
+
+@pytest.mark.parametrize("carry", [lambda error: pickle.loads(pickle.dumps(error)), copy.copy, copy.deepcopy])  # noqa: S301
+def test_corrupt_content_keeps_both_hashes_on_its_way(carry) -> None:
+    expected, actual = ContentHash("md5", "ab" * 16), ContentHash("md5", "cd" * 16)
+    again = carry(ContentCorrupted("other bytes", provider="local", key="a", expected=expected, actual=actual))
+    assert type(again) is ContentCorrupted
+    assert (again.message, again.provider, again.key) == ("other bytes", "local", "a")
+    assert (again.expected, again.actual) == (expected, actual)
+    assert isinstance(again.expected, ContentHash)
+
+
+def test_corrupt_content_may_have_no_hashes() -> None:
+    error = pickle.loads(pickle.dumps(ContentCorrupted("ends early")))  # noqa: S301
+    assert (error.expected, error.actual) == (None, None)
 
 
 def test_an_error_without_a_provider_is_its_message() -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from application.planning import PlanOptions
 from application.transfers import plan_upload
+from domain.content import ContentHash
 from domain.errors import InvalidRequest, LocalFileError, PreconditionFailed
 from domain.transfer import Comparison, DeleteBudget, Deletion, Direction, TransferAction, TransferPlan
 from infrastructure.storage.providers import MemoryProvider
@@ -59,6 +60,18 @@ def test_a_plan_comes_back_as_it_was(
     assert (saved.path, saved.command) == (path, made)
     assert (list(saved.actions), list(saved.deletions)) == (actions, deletions)
     assert json.loads(Path(path).read_bytes())["unchanged"] == 3, "any tool can read it"
+
+
+def test_what_a_file_must_hash_to_is_written_only_where_it_is_known(tmp_path: Path) -> None:
+    known = TransferAction("/d/a", "p/a", 1, "new", content=ContentHash("md5", "ab" * 16))
+    actions = [known, TransferAction("/d/b", "p/b", 1, "new")]
+    path = str(tmp_path / "plan.json")
+    write_plan(path, MemoryProvider({}), command("/d"), TransferPlan(Direction.UPLOAD, actions))
+    document = json.loads(Path(path).read_bytes())
+    assert list(document["actions"][1]) == ["path", "key", "size", "reason", "source", "target"]
+    saved = read_plan(path)
+    assert list(saved.actions) == actions
+    assert isinstance(saved.actions[0].content, ContentHash)
 
 
 @pytest.fixture

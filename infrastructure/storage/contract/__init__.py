@@ -27,8 +27,8 @@ pytest.register_assert_rewrite(
     *(
         f"{__name__}.{module}"
         for module in (
-            "concurrency", "conditions", "copying", "deleting", "files", "group", "keys", "life", "listing", "many", "metadata",
-            "model", "reading", "replicating", "verification", "writing",
+            "concurrency", "conditions", "copying", "deleting", "expected_content", "files", "group", "keys", "life", "listing",
+            "many", "many_objects", "metadata", "model", "reading", "replicating", "verification", "writing",
         )
     )
 )  # fmt: skip

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import pytest
 
+from domain.content import ContentHash
 from domain.errors import (
     BucketNotFound,
     InvalidRequest,
@@ -29,6 +30,7 @@ class _File(NamedTuple):
     path: str
     key: str
     size: int
+    content: ContentHash | None = None
 
 
 def _files(folder: Path, sizes: list[int]) -> list[_File]:

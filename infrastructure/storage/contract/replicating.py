@@ -220,7 +220,7 @@ class _Careless(_Tampered):
 
     def _reader_of(self, reader: ObjectReader, data: bytes) -> ObjectReader:
         found = super()._reader_of(reader, data)
-        found._hash = None
+        found._check = None
         return found
 
 

@@ -9,11 +9,13 @@ from infrastructure.storage.contract.concurrency import Concurrency
 from infrastructure.storage.contract.conditions import Conditions
 from infrastructure.storage.contract.copying import Copying
 from infrastructure.storage.contract.deleting import Deleting
+from infrastructure.storage.contract.expected_content import ExpectedContent
 from infrastructure.storage.contract.files import Downloading, Uploading
 from infrastructure.storage.contract.keys import Keys
 from infrastructure.storage.contract.life import Life
 from infrastructure.storage.contract.listing import Listing
 from infrastructure.storage.contract.many import ManyFiles
+from infrastructure.storage.contract.many_objects import ManyObjects
 from infrastructure.storage.contract.metadata import Metadata
 from infrastructure.storage.contract.model import Model
 from infrastructure.storage.contract.reading import Reading
@@ -32,6 +34,7 @@ class StorageProviderContract(
     Metadata,
     Uploading,
     Downloading,
+    ExpectedContent,
     Listing,
     Keys,
     Conditions,
@@ -39,6 +42,7 @@ class StorageProviderContract(
     Replicating,
     Deleting,
     ManyFiles,
+    ManyObjects,
     Concurrency,
     Model,
 ):

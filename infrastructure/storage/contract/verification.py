@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from pathlib import Path
 
 import pytest
 
-from domain.errors import ContentCorrupted
+from domain.content import ContentHash
+from domain.errors import ContentCorrupted, StorageError
 from domain.storage import ByteRange, IStorageProvider
 from infrastructure.storage.contract.group import MIB, PromiseGroup, content, refusal
 from infrastructure.storage.contract.harness import Harness
@@ -20,10 +22,11 @@ class Verification(PromiseGroup):
 
     @pytest.mark.parametrize("size", _SIZES)
     def test_get_bytes_returns_nothing_corrupt(self, harness: Harness, provider: IStorageProvider, size: int) -> None:
-        """`get_bytes`: nothing is returned of a corrupt object."""
-        _damaged(harness, provider, size)
+        """`get_bytes`: nothing is returned of a corrupt object; the error has both hashes."""
+        data = _damaged(harness, provider, size)
         error = refusal(ContentCorrupted, lambda: provider.get_bytes("a"), key="a")
         assert error.provider == provider.name
+        _has_both_hashes(error, data, harness.peek(provider, "a"))
 
     def test_reader_raises_at_the_end(self, harness: Harness, provider: IStorageProvider) -> None:
         """`open_reader`: the read that meets the end raises; what comes before can't know yet."""
@@ -58,9 +61,10 @@ class Verification(PromiseGroup):
     def test_download_of_a_corrupt_object_leaves_no_file(
         self, harness: Harness, provider: IStorageProvider, tmp_path: Path, size: int
     ) -> None:
-        """`download`: the file appears whole and verified or not at all."""
-        _damaged(harness, provider, size)
-        refusal(ContentCorrupted, lambda: provider.download("a", str(tmp_path / "file")), key="a")
+        """`download`: the file appears whole and verified or not at all; the error has both hashes."""
+        data = _damaged(harness, provider, size)
+        error = refusal(ContentCorrupted, lambda: provider.download("a", str(tmp_path / "file")), key="a")
+        _has_both_hashes(error, data, harness.peek(provider, "a"))
         assert list(tmp_path.iterdir()) == []
 
     def test_download_of_a_corrupt_object_leaves_the_old_file(
@@ -89,6 +93,13 @@ class Verification(PromiseGroup):
         provider.put_bytes("a", data)
         assert provider.get_bytes("a") == data
         assert harness.peek(provider, "a") == data
+
+
+def _has_both_hashes(error: StorageError, before: bytes, after: bytes | None) -> None:
+    assert isinstance(error, ContentCorrupted) and after is not None
+    expected, actual = (ContentHash("sha256", hashlib.sha256(data).hexdigest()) for data in (before, after))
+    assert (error.expected, error.actual) == (expected, actual)
+    assert expected.digest[:12] in error.message and actual.digest[:12] in error.message
 
 
 def _damaged(harness: Harness, provider: IStorageProvider, size: int) -> bytes:

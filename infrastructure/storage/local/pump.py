@@ -7,10 +7,10 @@ source did meanwhile, and the bytes need not pass through this process on their 
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from typing import Protocol
 
 from domain.objects import Progress
 
@@ -18,6 +18,12 @@ _CHUNK = 4 << 20
 """Bytes a step: long enough that handing a step from one thread to the other costs nothing."""
 
 _NOT_IN_KERNEL = frozenset({errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM, errno.EBADF})
+
+
+class Digest(Protocol):
+    """What is told the bytes that are moved."""
+
+    def update(self, data: bytes | memoryview, /) -> None: ...
 
 
 def write_all(fd: int, data: bytes | memoryview) -> None:
@@ -30,17 +36,23 @@ def write_all(fd: int, data: bytes | memoryview) -> None:
 
 
 def pump(
-    source: int, target: int, size: int, progress: Progress | None, errors: AbstractContextManager[None]
-) -> tuple[int, bytes]:
+    source: int,
+    target: int,
+    size: int,
+    progress: Progress | None,
+    errors: AbstractContextManager[None],
+    digest: Digest | None,
+) -> int:
     """Copy the open file `source`, from where it stands to its end, to the empty open file `target`.
 
     Args:
         size: bytes expected; a hint only.
         target: open for reading and writing.
         errors: entered around each step, but not around `progress`, whose errors are the caller's own.
+        digest: gets all bytes, in order; None where nobody wants to know what they hash to.
 
     Returns:
-        The number of bytes moved and their SHA-256 digest (32 bytes).
+        The number of bytes moved.
 
     Raises:
         Whatever `errors` makes of an `OSError`.
@@ -57,19 +69,24 @@ def pump(
         if len(data) == size:
             if progress:
                 progress(size)
-            return size, hashlib.sha256(data, usedforsecurity=False).digest()
-    return _pump_large(source, target, progress, errors)
+            if digest:
+                digest.update(data)
+            return size
+    return _pump_large(source, target, progress, errors, digest)
 
 
 def _pump_large(
-    source: int, target: int, progress: Progress | None, errors: AbstractContextManager[None]
-) -> tuple[int, bytes]:
+    source: int,
+    target: int,
+    progress: Progress | None,
+    errors: AbstractContextManager[None],
+    digest: Digest | None,
+) -> int:
     from concurrent.futures import Future, ThreadPoolExecutor
 
-    digest = hashlib.sha256(usedforsecurity=False)
     buffer = memoryview(bytearray(_CHUNK))
 
-    def take(start: int, length: int) -> None:
+    def take(start: int, length: int, digest: Digest) -> None:
         while length:
             got = os.preadv(target, [buffer[:length]], start)
             if not got:
@@ -88,11 +105,12 @@ def _pump_large(
                     hashed.result()  # one step ahead at most: there is one buffer
             if not length:
                 break
-            hashed = beside.submit(take, moved, length)
+            if digest:
+                hashed = beside.submit(take, moved, length, digest)
             moved += length
             if progress:
                 progress(length)
-    return moved, digest.digest()
+    return moved
 
 
 def copier(source: int, target: int) -> Callable[[], int]:

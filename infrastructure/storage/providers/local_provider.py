@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -11,14 +12,11 @@ from typing import Any
 
 from pydantic import field_validator
 
-from domain.errors import (
-    ContentCorrupted,
-    ObjectNotFound,
-    PreconditionFailed,
-    StorageError,
-)
+from domain.content import ContentHash
+from domain.content_check import ContentCheck, cut_short
+from domain.errors import ObjectNotFound, PreconditionFailed, StorageError
 from domain.keys import check_bucket_name, check_key, check_prefix, shortened
-from domain.local_files import LocalSource, ReplacementFile
+from domain.local_files import LocalSource, ReplacementFile, check_content
 from domain.media_types import content_type_of_upload, guess_content_type
 from domain.storage import (
     ByteRange,
@@ -169,22 +167,25 @@ class LocalProvider(IStorageProvider):
         )
 
     def download(
-        self, remote_path: str, local_path: str | os.PathLike[str], *, progress: Progress | None = None
+        self,
+        remote_path: str,
+        local_path: str | os.PathLike[str],
+        *,
+        progress: Progress | None = None,
+        content: ContentHash | None = None,
     ) -> ObjectInfo:
         check_key(remote_path, provider=self.name)
         with self._errors("read", remote_path):
             opened = self._store.open(remote_path)
         with _File(opened.fd, lambda: self._errors("read", remote_path)), ReplacementFile(local_path) as file:
-            moved, digest = pump(opened.fd, file.fileno(), opened.status.st_size, progress, file.errors)
-            self._check_unchanged(opened, remote_path)
             info = _full_info(remote_path, opened.status, opened.record)
-            if moved != info.size or digest != (opened.record.sha256 or digest):
-                raise ContentCorrupted(
-                    f"the object {shortened(remote_path)!r} is corrupt: it reads as SHA-256 {digest.hex()[:12]}…, "
-                    f"stored was {(info.sha256 or '')[:12]}…; {os.fspath(local_path)!r} is as it was",
-                    provider=self.name,
-                    key=remote_path,
-                )
+            check = ContentCheck(info.sha256, content)
+            moved = pump(opened.fd, file.fileno(), info.size, progress, file.errors, check if check.needed else None)
+            self._check_unchanged(opened, remote_path)
+            then = f"{os.fspath(local_path)!r} is as it was"
+            if moved != info.size:
+                raise cut_short(remote_path, info.size - moved, then, provider=self.name)
+            check.finish(remote_path, then, provider=self.name)
             file.commit()
         return info
 
@@ -228,17 +229,18 @@ class LocalProvider(IStorageProvider):
         content_type: str | None = None,
         condition: WriteCondition | None = None,
         progress: Progress | None = None,
+        sha256: str | None = None,
     ) -> ObjectInfo:
         content_type = content_type or content_type_of_upload(remote_path, os.fspath(local_path))
         record = self._accepted(remote_path, content_type, metadata, condition)
-        errors = self._errors("write", remote_path)
+        errors, digest = self._errors("write", remote_path), hashlib.sha256(usedforsecurity=False)
         with LocalSource(local_path) as source:
             with errors:
                 fd, temporary = self._store.temporary()
             try:
-                moved, digest = pump(source.fileno(), fd, source.size, progress, errors)
-                source.check_unchanged(moved)
-                record = Record(digest, record.content_type, record.metadata)
+                source.check_unchanged(pump(source.fileno(), fd, source.size, progress, errors, digest))
+                check_content(local_path, digest.hexdigest(), sha256)
+                record = Record(digest.digest(), record.content_type, record.metadata)
                 with errors:
                     return self._publish(fd, temporary, remote_path, record, condition)
             except BaseException:

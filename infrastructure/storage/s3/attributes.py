@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -33,6 +34,10 @@ class Attributes(NamedTuple):
     metadata: Mapping[str, str]
     sha256: str
     write_id: str = ""
+
+    def marked(self) -> Attributes:
+        """The same with a new `write_id`."""
+        return self._replace(write_id=uuid.uuid4().hex)
 
     def encoded(self) -> dict[str, str]:
         """The metadata as it goes over the wire, without the header's prefix."""

@@ -72,9 +72,12 @@ class ConditionalWrite:
             return None, ""
 
     def _lost(self) -> PreconditionFailed:
-        what = "exists already" if self._condition.if_match is None else "is not as expected"
-        return PreconditionFailed(
-            f"the object {shortened(self._key)!r} {what}; nothing was written",
-            provider=self._target.provider,
-            key=self._key,
-        )
+        return condition_failed(self._target, self._key, self._condition)
+
+
+def condition_failed(target: Target, key: str, condition: WriteCondition) -> PreconditionFailed:
+    """The error for a conditional write that found another state."""
+    what = "exists already" if condition.if_match is None else "is not as expected"
+    return PreconditionFailed(
+        f"the object {shortened(key)!r} {what}; nothing was written", provider=target.provider, key=key
+    )

@@ -20,6 +20,20 @@ class KeyPair(NamedTuple):
         return f"KeyPair({self.access_key_id[:4]}…)"
 
 
+class StoreAccess(NamedTuple):
+    """What another program needs to reach a store as we do, beside its address.
+
+    Attributes:
+        key_pair: None where boto3's chain finds it, which another program asks by itself.
+        profile: the profile that the chain is to use; None for the default one.
+        ca_bundle: path of a PEM file with the certificates to trust; None for the system's.
+    """
+
+    key_pair: KeyPair | None
+    profile: str | None = None
+    ca_bundle: str | None = None
+
+
 class Credentials(Protocol):
     """Where a client asks for the key pair of its next request."""
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import threading
 import time
-import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import partial
@@ -296,7 +295,7 @@ class S3Engine:
         if condition is None:
             etag = self.asked(lambda: send(attributes))
         else:
-            marked = attributes._replace(write_id=uuid.uuid4().hex)
+            marked = attributes if attributes.write_id else attributes.marked()
             etag = self.asked(ConditionalWrite(self.target, self.wire, key, condition, marked, send))
         return info_of_write(key, size, etag, attributes)
 

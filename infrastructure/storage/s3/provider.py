@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -10,12 +9,12 @@ from importlib.util import find_spec
 from os import PathLike
 from typing import Any
 
+from domain.content import ContentHash
 from domain.copies import pour
 from domain.errors import InvalidRequest, PreconditionFailed, RangeNotSatisfiable, StorageError
 from domain.keys import check_bucket_name, check_content_type, check_key, check_prefix, shortened
-from domain.local_files import CHUNK_BYTES, LocalSource, ReplacementFile
+from domain.local_files import ReplacementFile
 from domain.many_files import File
-from domain.media_types import content_type_of_upload, guess_content_type
 from domain.storage import (
     ByteRange,
     Capabilities,
@@ -26,16 +25,16 @@ from domain.storage import (
     UnfinishedUpload,
     WriteCondition,
 )
-from domain.streams import ObjectReader, ObjectWriter, extent
+from domain.streams import ObjectReader, extent
 from infrastructure.storage.provider_settings import EnvironmentNames, parse_settings
-from infrastructure.storage.s3.attributes import Attributes
+from infrastructure.storage.s3.credentials import ChainCredentials, StoreAccess
 from infrastructure.storage.s3.dialect import Dialect, Target
-from infrastructure.storage.s3.engine import SMALL_BYTES, S3Engine
-from infrastructure.storage.s3.many import download_small, look_at, upload_small
+from infrastructure.storage.s3.engine import S3Engine
+from infrastructure.storage.s3.many import download_small, get_small, look_at
 from infrastructure.storage.s3.reading import FIRST_READ_BYTES, RangedSource, download, first_bytes
 from infrastructure.storage.s3.retries import RetryObserver
+from infrastructure.storage.s3.sending import S3Sending
 from infrastructure.storage.s3.settings import S3Settings
-from infrastructure.storage.s3.writing import S3Writer
 
 for _needed in ("boto3", "pycurl", "tenacity"):
     # They are imported when they are first used; that one is missing should be known before.
@@ -45,7 +44,7 @@ for _needed in ("boto3", "pycurl", "tenacity"):
 _LONGEST_PRESIGNED = 7 * 24 * 3600
 
 
-class S3CompatibleProvider(IStorageProvider):
+class S3CompatibleProvider(S3Sending):
     """One bucket of an S3-compatible store. A vendor's provider says what is its own: settings, address, dialect."""
 
     settings_model: type[S3Settings]
@@ -123,6 +122,13 @@ class S3CompatibleProvider(IStorageProvider):
         target = self._engine.target
         return StorageLocation(self.name, target.bucket, f"s3://{target.bucket}", target.endpoint_url, target.region)
 
+    def access(self) -> StoreAccess:
+        """What another program needs beside `describe()` to reach this bucket. It holds secrets in clear."""
+        target = self._engine.target
+        if isinstance(target.credentials, ChainCredentials):
+            return StoreAccess(None, target.credentials.profile, target.ca_bundle)
+        return StoreAccess(target.credentials.current(), None, target.ca_bundle)
+
     def for_bucket(self, bucket: str) -> S3CompatibleProvider:
         if not self.capabilities.buckets:
             raise self.unsupported("other buckets")
@@ -186,99 +192,38 @@ class S3CompatibleProvider(IStorageProvider):
         return ObjectReader(source, info, length=end - start, provider=self.name)
 
     def download(
-        self, remote_path: str, local_path: str | PathLike[str], *, progress: Progress | None = None
+        self,
+        remote_path: str,
+        local_path: str | PathLike[str],
+        *,
+        progress: Progress | None = None,
+        content: ContentHash | None = None,
     ) -> ObjectInfo:
         check_key(remote_path, provider=self.name)
         engine = self._engine
         with ReplacementFile(local_path, identity=engine.wire.url(remote_path)) as file:
-            info = download(engine.get, engine.head, engine.asked, remote_path, file, progress, self.name)
+            info = download(engine.get, engine.head, engine.asked, remote_path, file, progress, content, self.name)
             file.commit()
             return info
+
+    def download_many(self, files: Iterable[File]) -> Iterator[tuple[File, ObjectInfo | StorageError]]:
+        def one(file: File) -> ObjectInfo:
+            return self.download(file.key, file.path, content=file.content)
+
+        return download_small(self._engine.wire, files, one)
+
+    def get_many(self, keys: Iterable[str]) -> Iterator[tuple[str, bytes | StorageError]]:
+        return get_small(self._engine.wire, keys, self.get_bytes)
+
+    def head_many(self, keys: Iterable[str]) -> Iterator[tuple[str, ObjectInfo | StorageError]]:
+        return look_at(self._engine.wire, keys, self._engine.bucket_is_there, self.head)
 
     def list_objects(self, prefix: str = "", *, start_after: str = "") -> Iterator[ObjectInfo]:
         check_prefix(prefix, provider=self.name)
         check_prefix(start_after, provider=self.name)
         return self._engine.list_objects(prefix, start_after)
 
-    # -- writing
-
-    def open_writer(
-        self,
-        key: str,
-        *,
-        content_type: str | None = None,
-        metadata: Mapping[str, str] | None = None,
-        condition: WriteCondition | None = None,
-    ) -> ObjectWriter:
-        kept = self.check_write(key, content_type, metadata, condition)
-        return S3Writer(self._engine, key, content_type or guess_content_type(key), kept, condition)
-
-    def put_bytes(
-        self,
-        key: str,
-        data: bytes | bytearray | memoryview,
-        *,
-        content_type: str | None = None,
-        metadata: Mapping[str, str] | None = None,
-        condition: WriteCondition | None = None,
-    ) -> ObjectInfo:
-        if len(data) > SMALL_BYTES:
-            return super().put_bytes(key, data, content_type=content_type, metadata=metadata, condition=condition)
-        kept = self.check_write(key, content_type, metadata, condition)
-        return self._put(key, bytes(data), content_type or guess_content_type(key), kept, condition)
-
-    def upload(
-        self,
-        local_path: str | PathLike[str],
-        remote_path: str,
-        metadata: Mapping[str, str] | None = None,
-        *,
-        content_type: str | None = None,
-        condition: WriteCondition | None = None,
-        progress: Progress | None = None,
-    ) -> ObjectInfo:
-        content_type = (
-            content_type or content_type_of_upload(remote_path, str(local_path)) or guess_content_type(remote_path)
-        )
-        kept = self.check_write(remote_path, content_type, metadata, condition)
-        with LocalSource(local_path) as source:
-            if source.size > SMALL_BYTES:
-                content = self._engine.content_of(source)
-                attributes = Attributes(content_type, kept, content.sha256)
-                return self._engine.put_file(remote_path, content, attributes, condition, progress)
-            parts = []
-            while part := source.read(CHUNK_BYTES):
-                parts.append(part)
-                if progress:
-                    progress(len(part))
-            source.check_unchanged()
-            data = parts[0] if len(parts) == 1 else b"".join(parts)
-            return self._put(remote_path, data, content_type, kept, condition)
-
-    def _put(
-        self, key: str, data: bytes, content_type: str, metadata: dict[str, str], condition: WriteCondition | None
-    ) -> ObjectInfo:
-        sha256 = hashlib.sha256(data, usedforsecurity=False).hexdigest()
-        return self._engine.put(key, data, Attributes(content_type, metadata, sha256), condition)
-
-    def upload_many(
-        self, files: Iterable[File], metadata: Mapping[str, str] | None = None, *, content_type: str | None = None
-    ) -> Iterator[tuple[File, ObjectInfo | StorageError]]:
-        def attributes(file: File, data: bytes) -> Attributes:
-            kind = content_type or content_type_of_upload(file.key, file.path) or guess_content_type(file.key)
-            kept = self.check_write(file.key, kind, metadata, None)
-            return Attributes(kind, kept, hashlib.sha256(data, usedforsecurity=False).hexdigest())
-
-        def one(file: File) -> ObjectInfo:
-            return self.upload(file.path, file.key, metadata, content_type=content_type)
-
-        return upload_small(self._engine.wire, files, attributes, one)
-
-    def download_many(self, files: Iterable[File]) -> Iterator[tuple[File, ObjectInfo | StorageError]]:
-        return download_small(self._engine.wire, files, lambda file: self.download(file.key, file.path))
-
-    def head_many(self, keys: Iterable[str]) -> Iterator[tuple[str, ObjectInfo | StorageError]]:
-        return look_at(self._engine.wire, keys, self._engine.bucket_is_there, self.head)
+    # -- copying
 
     def copy(self, source: str, destination: str, *, condition: WriteCondition | None = None) -> ObjectInfo:
         check_key(destination, provider=self.name)
@@ -321,11 +266,6 @@ class S3CompatibleProvider(IStorageProvider):
                         progress(info.size)
                     return copied
         return super().copy_from(origin, source, destination, if_match=if_match, progress=progress)
-
-    def open_writer_of_copy(self, info: ObjectInfo, destination: str) -> ObjectWriter:
-        content_type = info.content_type or guess_content_type(destination)
-        kept = self.check_write(destination, content_type, info.metadata, None)
-        return S3Writer(self._engine, destination, content_type, kept, None, original=info)
 
     # -- deleting
 

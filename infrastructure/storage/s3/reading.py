@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Collection, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
+from domain.content import ContentHash
+from domain.content_check import ContentCheck
 from domain.errors import (
-    ContentCorrupted,
     ObjectNotFound,
     PreconditionFailed,
     RangeNotSatisfiable,
@@ -23,8 +23,6 @@ from infrastructure.storage.s3.parallel import in_order
 from infrastructure.storage.s3.retries import Asked, told_once
 
 if TYPE_CHECKING:
-    from hashlib import _Hash as Hash
-
     from infrastructure.storage.s3.journal import FetchedRanges
 
 FIRST_BYTES = 8 << 20
@@ -109,6 +107,7 @@ def download(
     key: str,
     file: ReplacementFile,
     progress: Progress | None,
+    content: ContentHash | None,
     provider: str,
 ) -> ObjectInfo:
     """Fetch the object into the file, verified; what it was. The caller commits.
@@ -119,6 +118,7 @@ def download(
 
     Args:
         head: looks at the object, with as many tries as it takes.
+        content: as `IStorageProvider.download`.
     """
     from infrastructure.storage.s3.journal import FetchedRanges  # SQLite is not wanted by who only lists
 
@@ -131,8 +131,9 @@ def download(
         there = fetched.of(info.etag)
         if there and max(there)[1] <= status.st_size <= info.size:
             rest = _Ranges(get, asked, info, file, fetched, provider)
-            sha256 = rest.fill(hashlib.sha256(usedforsecurity=False), 0, attempt(), there)
-            if info.sha256 in {None, sha256}:
+            check = ContentCheck(info.sha256, content)
+            rest.fill(check, 0, attempt(), there)
+            if check.difference() is None:
                 fetched.forget()
                 return info
         # Bytes of another state, or such as the disk did not keep: as if nothing had been.
@@ -141,7 +142,8 @@ def download(
             fetched = None
     file.start_over()
     info, first = asked(lambda: _first_range(get, key, provider))
-    digest = hashlib.sha256(first, usedforsecurity=False)
+    check = ContentCheck(info.sha256, content)
+    check.update(first)
     file.write(first)
     if len(first) == info.size or (fetched and not fetched.forget()):  # of another file of that name
         fetched = None
@@ -149,14 +151,8 @@ def download(
     rest = _Ranges(get, asked, info, file, fetched, provider)
     rest.note(0, len(first))
     moved(len(first))
-    sha256 = rest.fill(digest, len(first), moved)
-    if info.sha256 not in {None, sha256}:
-        raise ContentCorrupted(
-            f"the object {shortened(key)!r} is corrupt: it reads as SHA-256 {sha256[:12]}…, stored was "
-            f"{(info.sha256 or '')[:12]}…; no file was written",
-            provider=provider,
-            key=key,
-        )
+    rest.fill(check, len(first), moved)
+    check.finish(key, "no file was written", provider=provider)
     if fetched:
         fetched.forget()
     return info
@@ -181,20 +177,19 @@ class _Ranges:
         self._fetched = fetched
         self._provider = provider
 
-    def fill(self, digest: Hash, begin: int, moved: Progress, there: Collection[tuple[int, int]] = ()) -> str:
-        """Fetch all from `begin` on but what is `there`; the SHA-256 of the whole, in hex digits.
+    def fill(self, check: ContentCheck, begin: int, moved: Progress, there: Collection[tuple[int, int]] = ()) -> None:
+        """Fetch all from `begin` on but what is `there`.
 
         Args:
-            digest: of the bytes before.
+            check: has the bytes before, and gets all others.
             moved: called as the ranges are whole, in their order.
         """
         buffer = memoryview(bytearray(_CHUNK_BYTES))
         ranges = (each for each in _ranges(self._info.size) if each[0] >= begin)
         for start, stop in in_order((partial(self._fetch, *each, each in there) for each in ranges), _WIDTH):
-            for at in range(start, stop, _CHUNK_BYTES):
-                digest.update(buffer[: self._file.read_at(at, buffer[: stop - at])])
+            for at in range(start, stop, _CHUNK_BYTES) if check.needed else ():
+                check.update(buffer[: self._file.read_at(at, buffer[: stop - at])])
             moved(stop - start)
-        return digest.hexdigest()
 
     def note(self, start: int, stop: int) -> None:
         """Note a range that is in the file, for a later run."""

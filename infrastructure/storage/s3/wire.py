@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from urllib.parse import quote
 
-from domain.errors import ObjectNotFound, StorageError, UnsupportedOperation
+from domain.errors import ObjectNotFound, PreconditionFailed, StorageError, UnsupportedOperation
 from domain.storage import ObjectInfo, WriteCondition
 from infrastructure.storage.s3.attributes import (
     META,
@@ -18,6 +18,7 @@ from infrastructure.storage.s3.attributes import (
     plain_etag,
     written_etag,
 )
+from infrastructure.storage.s3.conditional import condition_failed
 from infrastructure.storage.s3.connections import Connections
 from infrastructure.storage.s3.dialect import Target
 from infrastructure.storage.s3.errors import no_store, of_curl, of_reply
@@ -54,8 +55,7 @@ class Wire:
 
     def written_by(self, key: str) -> tuple[str, str]:
         """The object's ETag, and the id of the conditional write that made it, or empty."""
-        headers = self.send("HEAD", key, doing=f"look at {self._target.place(key)}").headers
-        return plain_etag(headers.get("etag")), headers.get(META + WRITE_ID, "")
+        return _write_of(self.send("HEAD", key, doing=f"look at {self._target.place(key)}").headers)
 
     def get(
         self, key: str, start: int, stop: int | None, if_match: str | None, sink: Sink | None = None
@@ -84,27 +84,34 @@ class Wire:
 
         The request is signed with their SHA-256, so that the store itself checks what arrives.
         """
-        headers = attributes.headers()
-        if condition is not None and condition.if_match is None:
-            headers["if-none-match"] = "*"
-        elif condition is not None and condition.if_match is not None:
-            headers["if-match"] = written_etag(condition.if_match, quoted=self._target.dialect.quoted_etags)
+        headers = self._headers(attributes, condition)
         doing = f"write {self._target.place(key)}"
         reply = self.send("PUT", key, headers=headers, body=body, sha256=attributes.sha256, doing=doing)
         self._check_etag(reply, doing)
         return plain_etag(reply.headers["etag"])
 
     def put_many(
-        self, objects: Iterable[tuple[Tag, str, bytes, Attributes]], largest: int
-    ) -> Iterator[tuple[Tag, ObjectInfo | None]]:
-        """Store objects of at most `largest` bytes. None for one that is to be stored by `put`, which tells why it was not."""
+        self,
+        objects: Iterable[tuple[Tag, str, bytes, Attributes]],
+        largest: int,
+        condition: WriteCondition | None = None,
+    ) -> Iterator[tuple[Tag, ObjectInfo | PreconditionFailed | None]]:
+        """Store objects of at most `largest` bytes. None for one that is to be stored by `put`, which tells why it was not.
+
+        `PreconditionFailed` is what the store says of a conditional one: it may have been stored by this very request, if that
+        went twice.
+        """
         unsigned: list[Tag] = []
 
         def requests() -> Iterator[tuple[tuple[Tag, str, int, Attributes], Request]]:
             for tag, key, body, attributes in objects:
                 try:
                     request = self._request(
-                        "PUT", key, headers=attributes.headers(), body=body, sha256=attributes.sha256
+                        "PUT",
+                        key,
+                        headers=self._headers(attributes, condition),
+                        body=body,
+                        sha256=attributes.sha256,
                     )
                 except StorageError:
                     unsigned.append(tag)
@@ -114,6 +121,8 @@ class Wire:
         for (tag, key, size, attributes), reply in self._connections.send_many(requests(), largest):
             if isinstance(reply, Reply) and reply.status == 200 and "etag" in reply.headers:
                 yield tag, info_of_write(key, size, reply.headers["etag"], attributes)
+            elif isinstance(reply, Reply) and reply.status == 412 and condition is not None:
+                yield tag, condition_failed(self._target, key, condition)
             else:
                 yield tag, None
         yield from ((tag, None) for tag in unsigned)
@@ -122,45 +131,48 @@ class Wire:
         self, keys: Iterable[tuple[Tag, str]], limit: int
     ) -> Iterator[tuple[Tag, tuple[ObjectInfo, bytes] | None]]:
         """Read whole objects of at most `limit` bytes; None for one that is to be read by `get`."""
-        unsigned: list[Tag] = []
-
-        def requests() -> Iterator[tuple[tuple[Tag, str], Request]]:
-            for tag, key in keys:
-                try:
-                    yield (tag, key), self._request("GET", key)._replace(limit=limit)
-                except StorageError:
-                    unsigned.append(tag)
-
-        for (tag, key), reply in self._connections.send_many(requests(), limit):
+        for tag, key, reply in self._ask_many("GET", keys, limit):
             found = None
-            if isinstance(reply, Reply) and reply.status == 200:
+            if reply is not None and reply.status == 200:
                 with suppress(StorageError):
                     info = self._info(key, reply, "")
                     found = (info, reply.data) if len(reply.data) == info.size else None
             yield tag, found
-        yield from ((tag, None) for tag in unsigned)
 
     def head_many(self, keys: Iterable[str]) -> Iterator[tuple[str, ObjectInfo | ObjectNotFound | None]]:
         """Look at objects; `ObjectNotFound` as `head`. None for one that is to be asked for by `head`."""
-        unsigned: list[str] = []
-
-        def requests() -> Iterator[tuple[str, Request]]:
-            for key in keys:
-                try:
-                    yield key, self._request("HEAD", key)
-                except StorageError:
-                    unsigned.append(key)
-
-        for key, reply in self._connections.send_many(requests()):
+        for _, key, reply in self._ask_many("HEAD", ((None, key) for key in keys)):
             found: ObjectInfo | ObjectNotFound | None = None
-            if isinstance(reply, Reply) and reply.status == 200:
+            if reply is not None and reply.status == 200:
                 with suppress(StorageError):
                     found = self._info(key, reply, "")
-            elif isinstance(reply, Reply) and reply.status == 404:
+            elif reply is not None and reply.status == 404:
                 error = of_reply(self._target, 404, "", f"look at {self._target.place(key)}", key=key)
                 found = error if isinstance(error, ObjectNotFound) else None
             yield key, found
-        yield from ((key, None) for key in unsigned)
+
+    def written_by_many(self, keys: Iterable[tuple[Tag, str]]) -> Iterator[tuple[Tag, tuple[str, str] | None]]:
+        """As `written_by`, of many objects; None for one of which that can't be told."""
+        for tag, _, reply in self._ask_many("HEAD", keys):
+            there = reply is not None and reply.status == 200 and "etag" in reply.headers
+            yield tag, _write_of(reply.headers) if there and reply is not None else None
+
+    def _ask_many(
+        self, method: str, keys: Iterable[tuple[Tag, str]], limit: int | None = None
+    ) -> Iterator[tuple[Tag, str, Reply | None]]:
+        """Send a request without a body about each object; None where there was no answer."""
+        unsigned: list[tuple[Tag, str]] = []
+
+        def requests() -> Iterator[tuple[tuple[Tag, str], Request]]:
+            for tag, key in keys:
+                try:
+                    yield (tag, key), self._request(method, key)._replace(limit=limit)
+                except StorageError:
+                    unsigned.append((tag, key))
+
+        for (tag, key), reply in self._connections.send_many(requests(), limit or 0):
+            yield tag, key, reply if isinstance(reply, Reply) else None
+        yield from ((tag, key, None) for tag, key in unsigned)
 
     def delete(self, key: str) -> None:
         """Delete the object; a missing one is no error."""
@@ -174,6 +186,15 @@ class Wire:
             return info_of_headers(key, reply.headers)
         except ValueError:
             raise no_store(self._target, doing) from None
+
+    def _headers(self, attributes: Attributes, condition: WriteCondition | None) -> dict[str, str]:
+        """Those of a write."""
+        headers = attributes.headers()
+        if condition is not None and condition.if_match is None:
+            headers["if-none-match"] = "*"
+        elif condition is not None and condition.if_match is not None:
+            headers["if-match"] = written_etag(condition.if_match, quoted=self._target.dialect.quoted_etags)
+        return headers
 
     def _check_etag(self, reply: Reply, doing: str) -> None:
         if "etag" not in reply.headers:
@@ -253,6 +274,10 @@ class Wire:
     def url(self, key: str) -> str:
         """The address of an object, or of the bucket where the key is empty."""
         return self._base + _path(self._bucket, key)
+
+
+def _write_of(headers: Mapping[str, str]) -> tuple[str, str]:
+    return plain_etag(headers.get("etag")), headers.get(META + WRITE_ID, "")
 
 
 def _path(bucket: str, key: str) -> str:

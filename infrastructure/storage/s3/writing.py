@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING
 
+from domain.content import ContentHash
 from domain.errors import ContentCorrupted, StorageError
 from domain.keys import shortened
 from domain.local_files import CHUNK_BYTES, LocalSource, local_error
@@ -188,6 +189,8 @@ class S3Writer(ObjectWriter):
                 f"not {(self._known or '')[:12]}…; nothing was written",
                 provider=self._engine.target.provider,
                 key=self._key,
+                expected=ContentHash("sha256", self._known or ""),
+                actual=ContentHash("sha256", sha256),
             )
         attributes = Attributes(self._content_type, self._metadata, sha256)
         if self._file is not None:

@@ -1,0 +1,69 @@
+"""A version of a dataset read to its last byte: its table, its manifest, and every file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import tee
+from typing import NamedTuple
+
+from application.dataset_versioning import DatasetVersioning
+from application.verification import verify_contents
+from domain.content import DVC_MD5
+from domain.datasets import DatasetVersion
+from domain.errors import ContentCorrupted, ObjectNotFound, StorageError
+from domain.manifests import FileEntry, read_dvc_manifest
+
+
+class CheckedFile(NamedTuple):
+    """What came of one part of a version.
+
+    Attributes:
+        name: the file's; empty for the manifest.
+        key: of its object.
+        size: bytes.
+        error: what is wrong, or None.
+    """
+
+    name: str
+    key: str
+    size: int
+    error: StorageError | None = None
+
+
+def verify_version(datasets: DatasetVersioning, version: DatasetVersion) -> Iterator[CheckedFile]:
+    """Read all that a version is made of. A content that several files have is read once, and named by the first of them.
+
+    Raises:
+        ContentCorrupted: the table of its files is missing or damaged: nothing tells what the files are.
+        StoreUnavailable, AccessDenied, BucketNotFound: nothing more can be found out.
+    """
+    entries = list(datasets.files(version))
+    prefix = datasets.dvc_prefix
+    if not version.is_file:
+        key = DVC_MD5.key(prefix, version.content)
+        yield CheckedFile("", key, 0, _wrong_manifest(datasets, version, entries))
+    unique = list({entry.md5: entry for entry in reversed(entries)}.values())
+    unique.reverse()
+    read, named = tee(unique)
+    contents = ((DVC_MD5.key(prefix, entry.md5), DVC_MD5.hash_of(entry.md5)) for entry in read)
+    for checked, entry in zip(verify_contents(datasets.content, contents), named, strict=True):
+        error = checked.error
+        if error is None and checked.size != entry.size:
+            error = ContentCorrupted(
+                f"it has {checked.size:,} bytes, the table of files says {entry.size:,}", key=checked.key
+            )
+        yield CheckedFile(entry.name, checked.key, entry.size, error)
+
+
+def _wrong_manifest(
+    datasets: DatasetVersioning, version: DatasetVersion, entries: list[FileEntry]
+) -> StorageError | None:
+    try:
+        told = read_dvc_manifest(datasets.dvc_store.retrieve_data(version.content), "the manifest")
+    except (ContentCorrupted, ObjectNotFound) as error:
+        return error
+    if told != [(entry.name, entry.md5) for entry in entries]:
+        return ContentCorrupted(
+            f"the table of files of {version.reference} and its manifest for DVC tell of different files"
+        )
+    return None

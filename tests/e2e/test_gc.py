@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -74,6 +75,39 @@ def test_versions_that_no_rule_keeps_go_and_then_what_only_they_needed(storage, 
     assert content(place) == everything - going
     assert not missing(provider)
     assert not list(provider.list_objects(".lading/gc/")) and not list(provider.list_objects(LEASES))
+
+
+def git(folder, *args):
+    env = {"PATH": os.environ["PATH"], "HOME": str(folder), "GIT_CONFIG_NOSYSTEM": "1"}
+    identity = ("-c", "user.name=a", "-c", "user.email=a@b.example")
+    subprocess.run(["git", *identity, *args], cwd=folder, env=env, check=True, capture_output=True)
+
+
+def test_what_a_commit_of_a_repository_names_stays(storage, place, provider, tmp_path):
+    make_version(provider, "kept", FIRST)
+    pushed = make_version(provider, "pushed", THIRD)
+    for version in (pushed, make_version(provider, "gone", SECOND)):
+        remove_version(provider, version)
+    repository = tmp_path / "survey"
+    repository.mkdir()
+    git(repository, "init", "-q")
+    for content_hash in (pushed.content, "0" * 32):
+        (repository / "data.dvc").write_text(f"outs:\n- md5: {content_hash}\n  hash: md5\n  path: data\n")
+        git(repository, "add", "data.dvc")
+        git(repository, "commit", "-q", "-m", "data")
+    command = ("gc", "--grace", "0s", "--dvc-repo", "survey")
+    assert "no git repository" in storage.fails(3, *command, "--dvc-repo", "nothing")
+    storage.ok(*command)
+    of_dvc = {key for files in (FIRST, THIRD) for key in objects_of(files) if key.startswith("dvc/")}
+    assert {key for key in content(place) if key.startswith("dvc/")} == of_dvc
+    (repository / "data.dvc").write_text(f"outs:\n- md5: {'1' * 32}.dir\n")
+    remove_version(provider, make_version(provider, "gone", SECOND))
+    before = content(place)
+    said = storage.fails(4, *command)
+    assert "1" * 32 in said and "data.dvc" in said and "--allow-missing" in said
+    assert content(place) == before
+    storage.ok(*command, "--allow-missing")
+    assert {key for key in content(place) if key.startswith("dvc/")} == of_dvc
 
 
 def test_by_default_what_is_unused_is_condemned_and_goes_a_week_later(storage, store, local):

@@ -69,6 +69,8 @@ def test_examples_of_the_help_run(storage, store, tmp_path, command):
     put_into_trash(tmp_path / "back" / ".lading" / "trash", "20261120T224549Z-1e240a7f", "d/a")
     for dataset_id in ("m13-raw", "m13-flat"):
         make_version(LocalProvider({"base_path": store, "durable": False}), dataset_id, {"a": b"y"})
+    for repository in ("survey", "pipeline"):
+        subprocess.run(["git", "init", "-q", f"{storage.env['HOME']}/work/{repository}"], check=True)
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "jq").write_text("#!/bin/sh\ncat >&2\n")
     (tmp_path / "bin" / "jq").chmod(0o755)

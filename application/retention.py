@@ -77,16 +77,17 @@ def judged(
 def _judged_of_one(records: DatasetRecords, dataset_id: str, rules: RetentionRules, now: datetime) -> Iterator[Judged]:
     versions = records.versions(dataset_id)
     named = {number: alias for alias, number in records.aliases(dataset_id).items()}
-    for place, version in enumerate(reversed(versions)):
-        yield Judged(version, _kept_by(version, place, named.get(version.version), rules, now))
+    for place, version in enumerate(versions):
+        newer = len(versions) - 1 - place
+        yield Judged(version, _kept_by(version, newer, named.get(version.version), rules, now))
 
 
-def _kept_by(version: DatasetVersion, place: int, alias: str | None, rules: RetentionRules, now: datetime) -> str:
-    if place == 0:
+def _kept_by(version: DatasetVersion, newer: int, alias: str | None, rules: RetentionRules, now: datetime) -> str:
+    if not newer:
         return "the latest"
     if alias:
         return f"named by {alias}"
-    if rules.last is not None and place < rules.last:
+    if rules.last is not None and newer < rules.last:
         return f"of the last {rules.last}"
     if rules.tagged and version.tags:
         return f"tagged {version.tags[0]}"

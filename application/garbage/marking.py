@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from application.garbage.addresses import Contents, is_manifest, packed
 from application.garbage.condemned import Condemned, state_of
-from application.garbage.roots import Live, files_of_manifest, missing_table
+from application.garbage.roots import Live, files_of_manifests, missing_table
 from domain.content import DVC_MD5, SHA256
 from domain.errors import ContentCorrupted, ObjectNotFound, PreconditionFailed
 from domain.objects import ObjectInfo
@@ -140,11 +140,10 @@ def _leave_files_of_manifests(found: Survey, chosen: dict[bytes, Unused]) -> Non
     """Take out the files of manifests that stay, though nothing names these: whoever finds one takes its files for there."""
     if found.contents.scheme is not DVC_MD5:
         return
-    for address in found.unused:
-        if is_manifest(address) and address not in chosen:
-            try:
-                files = files_of_manifest(found.contents, address)
-            except (ObjectNotFound, ContentCorrupted):
-                continue  # gone in this moment, or of no use to anybody
+    staying = [address for address in found.unused if is_manifest(address) and address not in chosen]
+    for _, files in files_of_manifests(found.contents, staying):
+        if isinstance(files, list):
             for file in files:
                 chosen.pop(file, None)
+        elif not isinstance(files, ObjectNotFound | ContentCorrupted):
+            raise files  # one that is gone in this moment, or damaged, is of no use to anybody

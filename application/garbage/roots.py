@@ -9,21 +9,16 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Iterable, Iterator
+from typing import Protocol
 
 from application.dataset_records import DatasetRecords
 from application.garbage.addresses import Contents, is_manifest, packed, unpacked
 from domain.content import DVC_MD5, SHA256
-from domain.datasets import DatasetVersion
 from domain.errors import ContentCorrupted, InvalidRequest, ObjectNotFound, StorageError
 from domain.keys import shortened
 from domain.manifests import read_dvc_manifest, read_table
 from domain.storage import IStorageProvider
-from domain.streams import ObjectReader
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
 
 PINS = ".lading/pins/"
 
@@ -81,35 +76,36 @@ class VersionRoots:
         self._read: set[str] = set()
 
     def add_to(self, live: Live) -> None:
+        versions: dict[str, str] = {}
         for version in DatasetRecords(self._provider).all():
             table = packed(version.table)
             live.sha256.add(table)
             live.tables[table] = str(version.reference)
             live.md5.add(packed(version.content))
             if self._files and version.table not in self._read:
-                self._add_files(live, version)
-                self._read.add(version.table)
+                versions[SHA256.key(self._prefix, version.table)] = version.table
+        for key, data in self._provider.get_many(versions):
+            table = packed(versions[key])
+            if isinstance(data, ObjectNotFound):
+                raise missing_table(self._provider, key, live.tables[table]) from data
+            if isinstance(data, StorageError):
+                raise data
+            self._add_files(live, key, table, data)
+            self._read.add(versions[key])
 
-    def _add_files(self, live: Live, version: DatasetVersion) -> None:
-        key = SHA256.key(self._prefix, version.table)
-        shown = f"the table of the files of {shortened(str(version.reference))}"
-        try:
-            with self._provider.open_reader(key) as reader, _Digesting(reader) as digesting:
-                with io.BufferedReader(digesting, 1 << 20) as lines:
-                    before = len(live.md5)
-                    for entry in read_table(lines, shown):
-                        live.md5.add(packed(entry.md5))
-                self._seen(len(live.md5) - before)
-                found = digesting.hexdigest()
-        except ObjectNotFound as error:
-            raise missing_table(self._provider, key, str(version.reference)) from error
-        if found != version.table:
+    def _add_files(self, live: Live, key: str, table: bytes, data: bytes) -> None:
+        shown = f"the table of the files of {shortened(live.tables[table])}"
+        found = hashlib.sha256(data).digest()
+        if found != table:
             raise ContentCorrupted(
-                f"{shown} reads as SHA-256 {found[:12]}…, and its address is {version.table[:12]}…: what that version needs "
+                f"{shown} reads as SHA-256 {found.hex()[:12]}…, and its address is {table.hex()[:12]}…: what that version needs "
                 "can't be known, and nothing was deleted; restore it, or remove the version",
                 provider=self._provider.name,
                 key=key,
             )
+        before = len(live.md5)
+        live.md5.update(packed(entry.md5) for entry in read_table(io.BytesIO(data), shown))
+        self._seen(len(live.md5) - before)
 
 
 class PinRoots:
@@ -179,33 +175,45 @@ class NamedRoots:
         self._read: set[bytes] = set()
 
     def add_to(self, live: Live) -> None:
+        manifests: dict[bytes, str] = {}
         for name, where in self._named():
             address = packed(DVC_MD5.checked(name))
             live.md5.add(address)
             if is_manifest(address) and address not in self._read:
-                try:
-                    live.md5.update(files_of_manifest(self._contents, address))
-                except ObjectNotFound as error:
-                    if not self._allow_missing:
-                        raise ObjectNotFound(
-                            f"the manifest {name}, named in {where}, is not in {self._contents.place}: the files it needs can't "
-                            "be known, and nothing was deleted; push it with dvc, or add --allow-missing if it was never pushed",
-                            provider=error.provider,
-                            key=error.key,
-                        ) from error
+                manifests[address] = where
+        for address, files in files_of_manifests(self._contents, manifests):
+            if isinstance(files, ObjectNotFound) and not self._allow_missing:
+                raise ObjectNotFound(
+                    f"the manifest {unpacked(address)}, named in {manifests[address]}, is not in {self._contents.place}: the "
+                    "files it needs can't be known, and nothing was deleted; push it with dvc, or add --allow-missing if it was "
+                    "never pushed",
+                    provider=files.provider,
+                    key=files.key,
+                ) from files
+            if isinstance(files, list):
+                live.md5.update(files)
                 self._read.add(address)
+            elif not isinstance(files, ObjectNotFound):
+                raise files
 
 
-def files_of_manifest(contents: Contents, address: bytes) -> list[bytes]:
-    """The addresses of the files that a directory's manifest names.
+def files_of_manifests(
+    contents: Contents, addresses: Iterable[bytes]
+) -> Iterator[tuple[bytes, list[bytes] | StorageError]]:
+    """The addresses of the files that directories' manifests name, or the error that keeps them from being known.
 
-    Raises:
-        ObjectNotFound: it is not there.
-        ContentCorrupted: it is damaged.
+    That is `ObjectNotFound` for a manifest that is not there, and `ContentCorrupted` for a damaged one. In any order.
     """
-    key = contents.key(address)
+    keys = {contents.key(address): address for address in addresses}
+    for key, data in contents.provider.get_many(keys):
+        try:
+            yield keys[key], data if isinstance(data, StorageError) else _files_of(contents, keys[key], key, data)
+        except ContentCorrupted as error:
+            yield keys[key], error
+
+
+def _files_of(contents: Contents, address: bytes, key: str, data: bytes) -> list[bytes]:
     name = unpacked(address)
-    data = contents.provider.get_bytes(key)
     if hashlib.md5(data, usedforsecurity=False).digest() != address[:-1]:
         raise ContentCorrupted(
             f"the manifest {name} does not have the hash that its name says: the files it needs can't be known, and nothing "
@@ -224,21 +232,3 @@ def missing_table(provider: IStorageProvider, key: str, reference: str) -> Objec
         provider=provider.name,
         key=key,
     )
-
-
-class _Digesting(io.RawIOBase):
-    """The stream of an object with the SHA-256 of all that was read of it."""
-
-    def __init__(self, reader: ObjectReader) -> None:
-        self._reader = reader
-        self._hash = hashlib.sha256(usedforsecurity=False)
-        self.hexdigest = self._hash.hexdigest
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: WriteableBuffer, /) -> int:
-        view = memoryview(buffer).cast("B")
-        count = self._reader.readinto(view)
-        self._hash.update(view[:count])
-        return count

@@ -6,12 +6,14 @@ import re
 import subprocess
 
 import pytest
+from clocked_store import make_version
 
+from infrastructure.storage.providers import LocalProvider
 from presentation.cli import exit_codes
 
 COMMANDS = (
     "list", "stat", "cat", "copy", "delete", "upload", "download", "sync", "apply", "check", "verify", "replicate",
-    "undo", "trash", "presign", "uploads", "cost", "info", "providers",
+    "undo", "trash", "retention", "gc", "presign", "uploads", "cost", "info", "providers",
 )  # fmt: skip
 
 
@@ -41,7 +43,7 @@ def put_into_trash(folder, trash_id, *names):
     (folder / trash_id / "record.json").write_text(json.dumps(record))
 
 
-GROUPS = {"uploads": ("list", "abort"), "trash": ("list", "restore", "empty")}
+GROUPS = {"uploads": ("list", "abort"), "trash": ("list", "restore", "empty"), "retention": ("apply",)}
 
 
 @pytest.mark.parametrize(
@@ -65,6 +67,10 @@ def test_examples_of_the_help_run(storage, store, tmp_path, command):
     put_into_trash(store / "deleted", "20261120T224549Z-1e240a7f", "runs/42/a", "notes.txt")
     put_into_trash(store / "deleted", "20261121T000000Z-00000000", "newer")
     put_into_trash(tmp_path / "back" / ".lading" / "trash", "20261120T224549Z-1e240a7f", "d/a")
+    for dataset_id in ("m13-raw", "m13-flat"):
+        make_version(LocalProvider({"base_path": store, "durable": False}), dataset_id, {"a": b"y"})
+    for repository in ("survey", "pipeline"):
+        subprocess.run(["git", "init", "-q", f"{storage.env['HOME']}/work/{repository}"], check=True)
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "jq").write_text("#!/bin/sh\ncat >&2\n")
     (tmp_path / "bin" / "jq").chmod(0o755)

@@ -203,7 +203,7 @@ def test_what_can_not_be_is_one_sentence(storage, workspace, tmp_path):
 def test_an_interrupt_ends_what_was_started(storage, workspace, tmp_path, living, wait_for):
     slow = tmp_path / "bin" / "git"
     slow.parent.mkdir()
-    slow.write_text("#!/bin/sh\necho > started\nexec sleep 600\n")
+    slow.write_text("#!/bin/sh\nsleep 1\necho > started\nexec sleep 600\n")  # by then it is known to whoever started it
     slow.chmod(0o755)
     path = f"{slow.parent}{os.pathsep}{storage.env['PATH']}"
     process = storage.start("dataset", "dvc", "versions", "f", env={"PATH": path})

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from application.content_addressed_storage import ContentAddressedStorage
     from domain.storage import IStorageProvider
 
+_EXAMPLE = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+
 _Hash = Annotated[str, typer.Argument(metavar="HASH", help="The SHA-256 of the content.", show_default=False)]
 
 
@@ -21,11 +23,11 @@ def register(app: typer.Typer) -> None:
     cas = typer.Typer(
         help="Content by its SHA-256: the same content is stored once, under cas/, and verified when it is read."
     )
-    cas.command(epilog=examples("storage cas put model.joblib", "tar c results | storage cas put -"))(put)
-    cas.command(epilog=examples("storage cas get 9f86d081… model.joblib", "storage cas get 9f86d081… - | tar x"))(get)
-    cas.command()(stat)
-    cas.command(epilog=examples("storage cas verify", "storage cas verify 9f86d081…"))(verify)
-    cas.command()(delete)
+    cas.command(epilog=examples("storage cas put m13.fits", "tar c results | storage cas put -"))(put)
+    cas.command(epilog=examples(f"storage cas get {_EXAMPLE} model.joblib", f"storage cas get {_EXAMPLE} | wc"))(get)
+    cas.command(epilog=examples(f"storage cas stat {_EXAMPLE}"))(stat)
+    cas.command(epilog=examples("storage cas verify", f"storage cas verify {_EXAMPLE}"))(verify)
+    cas.command(epilog=examples(f"storage cas delete {_EXAMPLE}"))(delete)
     app.add_typer(cas, name="cas")
 
 

@@ -36,18 +36,18 @@ def register(app: typer.Typer) -> None:
     dataset.command(
         epilog=examples(
             "storage dataset version data/ --id m13-raw -m 'first night'",
-            "storage dataset version clean/ --id m13-clean -m 'dark subtracted' --from m13-raw@1 --tag clean",
+            "storage dataset version results/ --id m13-clean -m 'dark subtracted' --from m13-raw --tag clean",
         )
     )(version)
-    dataset.command("list")(list_)
-    dataset.command()(versions)
+    dataset.command("list", epilog=examples("storage dataset list --json"))(list_)
+    dataset.command(epilog=examples("storage dataset versions m13-raw"))(versions)
     dataset_checkout.register(dataset)
-    dataset.command(epilog=examples("storage dataset diff m13-raw@1 m13-raw@2"))(diff)
+    dataset.command(epilog=examples("storage dataset diff m13-raw@1 m13-raw"))(diff)
     dataset.command(epilog=examples("storage dataset alias m13-raw@1 train-2026", "storage dataset alias m13-raw"))(
         alias
     )
-    dataset.command()(verify)
-    dataset.command()(remove)
+    dataset.command(epilog=examples("storage dataset verify m13-raw"))(verify)
+    dataset.command(epilog=examples("storage dataset remove m13-raw@1 --yes"))(remove)
     dataset_exchange.register(dataset)
     dataset_lineage.register(dataset)
     dataset_dvc.register(dataset)

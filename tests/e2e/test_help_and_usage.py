@@ -13,7 +13,7 @@ from presentation.cli import exit_codes
 
 COMMANDS = (
     "list", "stat", "cat", "copy", "delete", "upload", "download", "sync", "apply", "check", "verify", "replicate",
-    "undo", "trash", "retention", "gc", "presign", "uploads", "cost", "info", "providers",
+    "undo", "trash", "dataset", "cas", "gc", "retention", "presign", "uploads", "cost", "info", "providers",
 )  # fmt: skip
 
 
@@ -43,7 +43,16 @@ def put_into_trash(folder, trash_id, *names):
     (folder / trash_id / "record.json").write_text(json.dumps(record))
 
 
-GROUPS = {"uploads": ("list", "abort"), "trash": ("list", "restore", "empty"), "retention": ("apply",)}
+GROUPS = {
+    "uploads": ("list", "abort"),
+    "trash": ("list", "restore", "empty"),
+    "retention": ("apply",),
+    # The examples of `lineage` and `dvc` are in tests of their own.
+    "dataset": (
+        "version", "list", "versions", "checkout", "diff", "alias", "verify", "remove", "export-dvc", "import-dvc",
+    ),
+    "cas": ("put", "get", "stat", "verify", "delete"),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -71,6 +80,10 @@ def test_examples_of_the_help_run(storage, store, tmp_path, command):
         make_version(LocalProvider({"base_path": store, "durable": False}), dataset_id, {"a": b"y"})
     for repository in ("survey", "pipeline"):
         subprocess.run(["git", "init", "-q", f"{storage.env['HOME']}/work/{repository}"], check=True)
+    if command == "dataset import-dvc":
+        storage.ok("dataset", "export-dvc", "m13-raw", "data.dvc")
+    if command.startswith("cas"):
+        storage.ok("cas", "put", "-", input="test", stdin=None)
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "jq").write_text("#!/bin/sh\ncat >&2\n")
     (tmp_path / "bin" / "jq").chmod(0o755)

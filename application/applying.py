@@ -264,7 +264,7 @@ class _Application:
     def _absent(self, size: int) -> WriteCondition | None:
         """The condition for content of this size. Where it can't be had, the same content twice does no harm."""
         can = self._provider.capabilities
-        if can.create_if_absent_multipart or (can.create_if_absent and size <= _SENT_AT_ONCE_BYTES):
+        if can.create_if_absent and (can.create_if_absent_multipart or size <= _SENT_AT_ONCE_BYTES):
             return WriteCondition.absent()
         return None
 

@@ -12,7 +12,6 @@ from itertools import islice
 from os import PathLike
 from typing import IO, Any
 
-from application.content_reader import ContentReader
 from application.garbage.leases import Lease
 from domain.content import SHA256, AddressScheme
 from domain.errors import ConfigurationError, ObjectNotFound, PreconditionFailed, StorageError
@@ -20,6 +19,7 @@ from domain.keys import shortened
 from domain.local_files import CHUNK_BYTES, LocalSource, local_error
 from domain.objects import ObjectInfo, WriteCondition
 from domain.storage import IStorageProvider
+from domain.streams import ObjectReader
 
 PREFIX = "cas/"
 PINS = ".lading/pins/"
@@ -210,7 +210,7 @@ class ContentAddressedStorage:
         if not (can.create_if_absent and size <= SMALL_BYTES) and self._is_there(address, size):
             self._keep(address, size, lambda: put(None))
             return False
-        conditional = can.create_if_absent if size <= SMALL_BYTES else can.create_if_absent_multipart
+        conditional = can.create_if_absent and (can.create_if_absent_multipart or size <= SMALL_BYTES)
         try:
             put(WriteCondition.absent() if conditional else None)
         except PreconditionFailed:
@@ -250,7 +250,7 @@ class ContentAddressedStorage:
 
     # -- reading
 
-    def open_content(self, content_hash: str) -> ContentReader:
+    def open_content(self, content_hash: str) -> ObjectReader:
         """A stream of the content; the read that meets the end raises where it is not what the hash says.
 
         Raises:
@@ -261,8 +261,9 @@ class ContentAddressedStorage:
             reader = self._provider.open_reader(self.key(content_hash))
         except ObjectNotFound as error:
             raise self._not_there(content_hash) from error
-        content = self._scheme.hash_of(self._scheme.checked(content_hash))
-        return ContentReader(reader, content, provider=self._provider.name)
+        # The object may be whole, and lie at another's address.
+        reader.expect(self._scheme.hash_of(self._scheme.checked(content_hash)))
+        return reader
 
     def retrieve_data(self, content_hash: str) -> bytes:
         """The content, verified; nothing is returned of what is corrupt. Raises as `open_content`."""

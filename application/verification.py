@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple, TypeVar
 
-from application.content_reader import ContentReader
 from domain.content import ContentHash
 from domain.errors import BucketNotFound, ContentCorrupted, StorageError, StoreUnavailable
 from domain.local_files import CHUNK_BYTES
@@ -83,9 +82,10 @@ def _several_at_a_time(
 def _read(provider: IStorageProvider, key: str, listed: int, content: ContentHash | None) -> Checked:
     size = 0
     try:
-        with provider.open_reader(key) as opened:
-            sha256 = opened.info.sha256 or ""
-            reader = ContentReader(opened, content, provider=provider.name) if content else opened
+        with provider.open_reader(key) as reader:
+            sha256 = reader.info.sha256 or ""
+            if content:
+                reader.expect(content)
             while chunk := reader.read(CHUNK_BYTES):
                 size += len(chunk)
     except ContentCorrupted as error:

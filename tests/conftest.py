@@ -9,7 +9,7 @@ from collections.abc import Generator
 import pytest
 from hypothesis import settings
 
-pytest_plugins = ["server_fixtures", "storage_command", "resuming", "fault_table"]
+pytest_plugins = ["server_fixtures", "storage_command", "resuming", "fault_table", "plain_dvc"]
 
 settings.register_profile("default", deadline=None)
 settings.register_profile("nightly", deadline=None, max_examples=1000)

@@ -110,10 +110,9 @@ class DVCClient:
         return self._provider
 
     def _check_ignored(self, path: Path) -> None:
-        tracked = run_git(path.parent, "ls-files", "--error-unmatch", "--", path.name, may_fail=True)
         plain = {"GIT_LITERAL_PATHSPECS": "0"}  # this command does not know the other kind
-        ignored = run_git(path.parent, "check-ignore", "--quiet", path.name, may_fail=True, environment=plain)
-        if tracked is not None or ignored is None:
+        # It says no of a file that git has already, whatever there is to ignore it.
+        if run_git(path.parent, "check-ignore", "--quiet", path.name, may_fail=True, environment=plain) is None:
             raise ConfigurationError(
                 f"git does not ignore {printable_path(path)!r}, where the credentials belong; have '/config.local' in "
                 "the .gitignore beside it, and 'git rm --cached' the file if git has it already"

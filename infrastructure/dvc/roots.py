@@ -102,14 +102,28 @@ def _versions(repository: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def _work_trees(repository: Path) -> list[Path]:
-    """The folders of all work trees that are there."""
+    """The folders of all work trees.
+
+    Raises:
+        StorageError: one is not there, and git does not think it gone for good.
+    """
+    listing = ("worktree", "list", "--porcelain")
+    told = run_git(repository, *listing, "-z", may_fail=True)
+    if told is None:  # a git before 2.36, which has no way to say a name with a line break
+        told = _git(repository, *listing).replace(b"\n", b"\0")
     found = []
-    for block in _git(repository, "worktree", "list", "--porcelain", "-z").split(b"\0\0"):
+    for block in told.split(b"\0\0"):
         lines = block.split(b"\0")
-        if lines[0].startswith(b"worktree ") and b"bare" not in lines:
-            path = Path(os.fsdecode(lines[0].removeprefix(b"worktree ")))
-            if path.is_dir():
-                found.append(path)
+        if not lines[0].startswith(b"worktree ") or b"bare" in lines:
+            continue
+        path = Path(os.fsdecode(lines[0].removeprefix(b"worktree ")))
+        if path.is_dir():
+            found.append(path)
+        elif not any(line.startswith(b"prunable") for line in lines):
+            raise StorageError(
+                f"the work tree {printable_path(path)!r} is not there, and what it names would be lost; bring it back, or run "
+                "'git worktree prune'"
+            )
     return found
 
 

@@ -54,6 +54,7 @@ def remote(workspace: _Workspace = ".", as_json: Json = False) -> None:
     """Make the active store the default remote. Credentials go where git does not look, .dvc/config.local.
 
     DVC_REMOTE_URL=s3://bucket/prefix names another place in the store than dvc/, DVC_REMOTE_NAME another name than 'storage'.
+    Whoever runs plain dvc over https on a store that is not AWS's sets AWS_REQUEST_CHECKSUM_CALCULATION=when_required.
     """
     from config.dvc import dvc_client
 

@@ -146,7 +146,7 @@ def _print_tree(graph: LineageGraph, reference: Reference) -> None:
     for heading, mark, step in (("made from", "←", graph.parents), ("used for", "→", graph.children)):
         part = tree.add(heading if step(reference) else f"{heading} nothing", style="default")
         _grow(part, graph, reference, step, mark, levels)
-    console.print(tree, highlight=False, markup=False)
+    console.print(tree)
 
 
 def _grow(

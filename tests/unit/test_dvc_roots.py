@@ -144,7 +144,8 @@ def test_a_lock_file_and_lists_of_files(repository: Path) -> None:
     git(repository, "commit", "--quiet", "-m", "m")
     expected = {f"{md5(1)}.dir", md5(2), md5(10)}
     assert found(repository) == expected
-    (repository / "sub" / "dvc.lock").unlink()
+    git(repository, "rm", "--quiet", "sub/dvc.lock")
+    git(repository, "commit", "--quiet", "-m", "m")
     assert found(repository) == expected
     assert next(iter(referenced_objects(repository))).where.endswith(":sub/dvc.lock")
 
@@ -203,6 +204,17 @@ def test_a_shallow_clone_is_refused(repository: Path, tmp_path: Path) -> None:
     git(tmp_path, "clone", "--quiet", "--depth=1", repository.as_uri(), "clone")
     with pytest.raises(StorageError, match="git fetch --unshallow"):
         found(tmp_path / "clone")
+
+
+def test_a_work_tree_that_is_away_is_refused_unless_it_is_gone_for_good(repository: Path, tmp_path: Path) -> None:
+    commit(repository, "a.dvc", md5(1))
+    git(repository, "worktree", "add", "--quiet", str(tmp_path / "disk"))
+    git(repository, "worktree", "lock", str(tmp_path / "disk"))
+    (tmp_path / "disk").rename(tmp_path / "unplugged")
+    with pytest.raises(StorageError, match="'git worktree prune'"):
+        found(repository)
+    git(repository, "worktree", "unlock", str(tmp_path / "disk"))
+    assert found(repository) == {md5(1)}
 
 
 def test_what_is_missing_is_refused(repository: Path) -> None:

@@ -133,13 +133,22 @@ def test_an_edge_passes_between_boxes_and_not_through_them(edges: list[tuple[int
 
 
 def test_crossings_that_need_not_be_are_not_there() -> None:
-    nodes = [LineageNode(d(number, name), DAY) for name in ("left", "right") for number in range(1, 7)]
-    # Each version on the left has one on the right, in the opposite order, and all belong together.
-    edges = [Derivation(d(number, "left"), d(7 - number, "right")) for number in range(1, 7)]
-    edges += [Derivation(d(number, "left"), d(1)) for number in range(1, 7)]
-    layout = laid_out(LineageGraph([*nodes, LineageNode(d(1), DAY)], edges), d(1))
-    left, right = ([one.version for one in layer if one.id != "d"] for layer in layout.layers[:2])
-    assert right == [7 - number for number in left]
+    last = [
+        (4, 7),
+        (6, 7),
+        (4, 8),
+        (2, 9),
+        (6, 9),
+        (2, 10),
+        (5, 10),
+        (4, 11),
+    ]  # ten crossings in the order of the numbers
+    edges = [Derivation(d(1), d(number)) for number in range(2, 7)]
+    edges += [Derivation(d(parent), d(child)) for parent, child in last]
+    layout = laid_out(LineageGraph([LineageNode(d(number), DAY) for number in range(1, 12)], edges), d(1))
+    middle = {reference.version: height for reference, height in layout.middles.items()}
+    for (parent, child), (other, another) in combinations(last, 2):
+        assert (middle[parent] - middle[other]) * (middle[child] - middle[another]) >= 0
 
 
 def test_an_ancestor_stands_next_to_what_was_made_from_it() -> None:

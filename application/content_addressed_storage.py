@@ -95,6 +95,7 @@ class ContentAddressedStorage:
 
     def store_at(self, address: str, data: bytes, content_type: str = OCTETS) -> bool:
         """Store bytes whose address is known; whether they were not there."""
+        address = self._scheme.checked(address)
 
         def put(condition: WriteCondition | None) -> ObjectInfo:
             return self._provider.put_bytes(self.key(address), data, content_type=content_type, condition=condition)

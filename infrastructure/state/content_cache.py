@@ -43,10 +43,12 @@ class FolderCache:
     def place(self, content: ContentHash, path: str, link: Link) -> int | None:
         kept = self._path(content)
         try:
-            fd = os.open(kept, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            fd = os.open(kept, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
         except OSError:
             return None
         try:
+            if not stat.S_ISREG(os.fstat(fd).st_mode):
+                return None
             try:
                 size = self._link(fd, kept, content, path) if link is Link.HARD else self._copy(fd, content, path)
             except _Spoilt:
@@ -77,13 +79,14 @@ class FolderCache:
         folder = os.path.dirname(path)
         part = os.path.join(folder, f"{PART_PREFIX}{secrets.token_hex(8)}")
         try:
-            os.makedirs(folder or ".", exist_ok=True)
             try:
-                os.link(kept, part)
-            except FileNotFoundError:
-                if os.fstat(fd).st_nlink == 0:
-                    return None  # it was forgotten in this moment
-                raise
+                try:
+                    os.link(kept, part)
+                except FileNotFoundError:
+                    if not os.fstat(fd).st_nlink:
+                        return None  # it was forgotten in this moment
+                    os.makedirs(folder, exist_ok=True)
+                    os.link(kept, part)
             except OSError as error:
                 if error.errno == errno.EMLINK:
                     return self._copy(fd, content, path)  # no more names for one file

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import hashlib
+import mmap
 import os
 import secrets
 import stat
@@ -38,7 +39,8 @@ class FolderCache:
     def __init__(self, most_bytes: int, folder: Path | None = None) -> None:
         self._most_bytes = most_bytes
         self._folder = folder or state_folder() / "content"
-        self._took = False
+        # Shared with forked children: what they take the parent trims.
+        self._took = mmap.mmap(-1, 1)
 
     def place(self, content: ContentHash, path: str, link: Link) -> int | None:
         kept = self._path(content)
@@ -111,7 +113,7 @@ class FolderCache:
         with suppress(OSError, StorageError, _Spoilt):
             if kept.exists() or os.stat(path).st_size > self._most_bytes:
                 return
-            self._took = True
+            self._took[0] = 1
             with open(path, "rb") as source, ReplacementFile(kept) as file:
                 if not _cloned(source.fileno(), file.fileno()):
                     step = copier(source.fileno(), file.fileno())
@@ -122,7 +124,7 @@ class FolderCache:
                 file.commit()
 
     def trim(self) -> None:
-        if not self._took:
+        if not self._took[0]:
             return
         found = sorted(self._files(), key=lambda entry: entry[0])
         size = sum(each for _, each, _ in found)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import tee
 from typing import NamedTuple
 
-from application.dataset_versioning import DatasetVersioning
+from application.dataset_store import DatasetStore
 from application.verification import verify_contents
 from domain.content import DVC_MD5
 from domain.datasets import DatasetVersion
@@ -30,7 +30,7 @@ class CheckedFile(NamedTuple):
     error: StorageError | None = None
 
 
-def verify_version(datasets: DatasetVersioning, version: DatasetVersion) -> Iterator[CheckedFile]:
+def verify_version(datasets: DatasetStore, version: DatasetVersion) -> Iterator[CheckedFile]:
     """Read all that a version is made of. A content that several files have is read once, and named by the first of them.
 
     Raises:
@@ -55,9 +55,7 @@ def verify_version(datasets: DatasetVersioning, version: DatasetVersion) -> Iter
         yield CheckedFile(entry.name, checked.key, entry.size, error)
 
 
-def _wrong_manifest(
-    datasets: DatasetVersioning, version: DatasetVersion, entries: list[FileEntry]
-) -> StorageError | None:
+def _wrong_manifest(datasets: DatasetStore, version: DatasetVersion, entries: list[FileEntry]) -> StorageError | None:
     try:
         told = read_dvc_manifest(datasets.dvc_store.retrieve_data(version.content), "the manifest")
     except (ContentCorrupted, ObjectNotFound) as error:

@@ -1,87 +1,35 @@
-"""Versions of datasets: a folder or a file, kept under the hashes of its contents in the layout of a DVC 3 remote.
-
-What a version is made of is written first and its record last: a version that can be seen is whole.
-"""
+"""Versions of datasets: a folder or a file, kept under the hashes of its contents in the layout of a DVC 3 remote."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from application.applying import apply
-from application.content_addressed_storage import SMALL_BYTES, ContentAddressedStorage
-from application.dataset_records import DatasetRecords
-from application.digesting import Digested, digested_file, digested_folder
-from application.garbage.leases import Lease
+from application.cached_downloads import Downloads
+from application.dataset_store import DatasetStore
+from application.dataset_verification import CheckedFile, verify_version
+from application.dataset_writing import NewVersion, Shown, unseen, write_version
+from application.lineage import lineage
 from application.local_tree import Symlinks
 from application.planning import PlanOptions, plan_transfer
 from application.sides import LocalFileAlone, LocalFolder
-from application.version_files import VersionFiles, addressed, files_of, plan_of_contents
-from domain.content import DVC_MD5
-from domain.datasets import DatasetVersion, check_description
-from domain.errors import BucketNotFound, InvalidRequest, LocalFileError, StorageError
-from domain.known_hashes import KnownHashes, NothingKnown
+from application.transfers import refuse_into_store
+from application.trash import trash_of_folder
+from application.version_files import VersionFiles, addressed
+from domain.datasets import DatasetVersion
+from domain.differences import Differences, differences_of_files
+from domain.errors import InvalidRequest, LocalFileError
+from domain.lineage import LineageGraph
 from domain.local_files import printable_path
-from domain.manifests import FileEntry, address_of_manifest, written_dvc_manifest, written_table
-from domain.storage import IStorageProvider
-from domain.transfer import Comparison, Direction, TransferObserver, TransferPlan
-from domain.versions import Kind, Reference, Wanted, check_alias, check_id
-
-DVC_PREFIX = "dvc/"
-
-Shown = Callable[[TransferPlan], AbstractContextManager[TransferObserver | None]]
-"""Shows a transfer while its block goes on."""
+from domain.transfer import Comparison, Direction, TransferPlan, TransferReport
+from domain.versions import Reference, check_alias
 
 
-class NewVersion(NamedTuple):
-    """What came of `DatasetVersioning.version`.
-
-    Attributes:
-        version: the new one, or the last one where nothing had changed.
-        created: whether it is new.
-        sent: contents that the store did not have, and `sent_bytes` of them.
-    """
-
-    version: DatasetVersion
-    created: bool
-    sent: int
-    sent_bytes: int
-
-
-class DatasetVersioning:
-    """Versions of datasets in a store.
-
-    Args:
-        provider: of the records, and of what Lading alone reads.
-        content: of the files; the same by default.
-        dvc_prefix: where at `content` the DVC store is; ends in '/'.
-        known: a memory of hashes.
-        deduplicate: whether content that is there is not written again.
-    """
-
-    def __init__(
-        self,
-        provider: IStorageProvider,
-        *,
-        content: IStorageProvider | None = None,
-        dvc_prefix: str = DVC_PREFIX,
-        known: KnownHashes | None = None,
-        deduplicate: bool = True,
-    ) -> None:
-        self.records = DatasetRecords(provider)
-        self.content = content or provider
-        self.dvc_prefix = dvc_prefix
-        self.provider = provider
-        self._known = known or NothingKnown()
-        self._deduplicate = deduplicate
-        self.tables = ContentAddressedStorage(provider, deduplicate=deduplicate, pinned=False)
-        self.dvc_store = ContentAddressedStorage(
-            self.content, dvc_prefix, scheme=DVC_MD5, deduplicate=deduplicate, pinned=False
-        )
+class DatasetVersioning(DatasetStore):
+    """Versions of datasets in a store. A version that can be seen is whole."""
 
     # -- making
 
@@ -98,7 +46,7 @@ class DatasetVersioning:
         recheck: bool = False,
         symlinks: Symlinks = Symlinks.FOLLOW,
         seen: Callable[[int], object] = int,
-        shown: Shown = lambda plan: nullcontext(),
+        shown: Shown = unseen,
     ) -> NewVersion:
         """Make a version of the folder or the file `path`. Where nothing has changed since the last version there is no new one.
 
@@ -119,140 +67,20 @@ class DatasetVersioning:
             ObjectNotFound: a parent is not there.
             InvalidRequest: the id, a tag or the metadata can't be, or there is no file in the folder.
         """
-        check_id(dataset_id)
-        metadata = dict(metadata or {})
-        check_description(message, tuple(tags), metadata)
-        path = os.fspath(path)
-        origins = self.references(parents)
-        digested, is_file = self._digested(path, symlinks, seen)
-        entries = [each.entry for each in digested]
-        table = b"".join(written_table(entries))
-        manifest = b"" if is_file else written_dvc_manifest(entries)
-        last = self._last(dataset_id)
-        wanted = DatasetVersion(
-            dataset_id=dataset_id,
-            version=0,
-            created=datetime.now(UTC),
-            message=message,
-            path=os.path.basename(os.path.abspath(path)),
-            content=entries[0].md5 if is_file else address_of_manifest(manifest),
-            table=self.tables.get_content_hash(table),
-            files=len(entries),
-            size=sum(entry.size for entry in entries),
-            is_executable=is_file and os.access(path, os.X_OK),
-            parents=origins,
-            tags=tuple(dict.fromkeys(tags)),
-            metadata=metadata,
+        return write_version(
+            self,
+            path,
+            dataset_id,
+            message,
+            parents,
+            tags,
+            metadata,
+            even_if_unchanged=even_if_unchanged,
+            recheck=recheck,
+            symlinks=symlinks,
+            seen=seen,
+            shown=shown,
         )
-        if last is not None and last.has_files_of(wanted) and not even_if_unchanged and not recheck:
-            return NewVersion(last, False, 0, 0)
-        with Lease(self.provider, f"version of {dataset_id}") as lease:
-            # What was there before the lease may be collected by now.
-            last = self.records.latest(dataset_id)
-            folder = os.path.dirname(path) if is_file else path
-            sent, sent_bytes = self._send(folder, digested, () if recheck else self._base(last, origins), lease, shown)
-            if not is_file:
-                self.dvc_store.store_at(wanted.content, manifest)
-            self.tables.store_at(wanted.table, table)
-            if last is not None and last.has_files_of(wanted) and not even_if_unchanged:
-                return NewVersion(last, False, sent, sent_bytes)
-            return NewVersion(self.publish(wanted, lease), True, sent, sent_bytes)
-
-    def publish(self, version: DatasetVersion, lease: Lease) -> DatasetVersion:
-        """Write the record of a version, all of which is in the store; it with its number.
-
-        Raises:
-            PreconditionFailed: the lease, under which that was found out, has lapsed.
-        """
-        lease.check()
-        made = self.records.add(replace(version, created=datetime.now(UTC)))
-        try:
-            lease.check()
-        except StorageError:
-            self.records.replace(made.as_removed(datetime.now(UTC)))
-            raise
-        return made
-
-    def _last(self, dataset_id: str) -> DatasetVersion | None:
-        try:
-            return self.records.latest(dataset_id)
-        except BucketNotFound:  # the first write makes it, or tells
-            return None
-
-    def references(self, parents: Iterable[str | Reference]) -> tuple[Reference, ...]:
-        """The versions that are named, each once.
-
-        Raises:
-            ObjectNotFound: one is not there.
-        """
-        return tuple(dict.fromkeys(self._resolved(parent) for parent in parents))
-
-    def _resolved(self, parent: str | Reference) -> Reference:
-        wanted = Wanted.parse(parent) if isinstance(parent, str) else parent
-        if wanted.kind is Kind.DATASET:
-            return self.records.get(wanted, removed=True).reference
-        if wanted.version is None:
-            raise InvalidRequest(f"{wanted} names no version of a model; write its number")
-        return Reference(wanted.kind, wanted.id, wanted.version)
-
-    def _digested(self, path: str, symlinks: Symlinks, seen: Callable[[int], object]) -> tuple[list[Digested], bool]:
-        if not os.path.isdir(path):
-            _check_file_name(path)
-            return [digested_file(path)], True
-        digested = list(digested_folder(path, self._known, symlinks=symlinks, seen=seen))
-        if not digested:
-            raise InvalidRequest(f"there is no file in {printable_path(path)!r}; name a folder that has some")
-        return digested, False
-
-    def _base(self, last: DatasetVersion | None, parents: Iterable[Reference]) -> Iterator[str]:
-        """The MD5 of contents that are there because a version has them."""
-        bases = [last] if last else []
-        for parent in parents:
-            if parent.kind is Kind.DATASET:
-                bases.append(self.records.get(parent, removed=True))
-        for base in bases:
-            if not base.removed:
-                yield from (entry.md5 for entry in files_of(base, self.tables))
-
-    def _send(
-        self, folder: str, digested: Iterable[Digested], base: Iterable[str], lease: Lease, shown: Shown
-    ) -> tuple[int, int]:
-        there = {bytes.fromhex(md5) for md5 in base} if self._deduplicate else set()
-        wanted: dict[bytes, tuple[FileEntry, str]] = {}
-        for entry, state in digested:
-            digest = bytes.fromhex(entry.md5)
-            if digest not in there:
-                wanted.setdefault(digest, (entry, state))
-        # What is small is sent over a network on the condition that it is not there; for all else it takes less to ask first.
-        conditional = self.content.capabilities.create_if_absent and self.content.capabilities.remote
-        asked = [entry for entry, _ in wanted.values() if not conditional or entry.size > SMALL_BYTES]
-        if asked and self._deduplicate:
-            missing = set(self.dvc_store.missing(entry.md5 for entry in asked))
-            for entry in asked:
-                if entry.md5 not in missing:
-                    del wanted[bytes.fromhex(entry.md5)]
-        plan = plan_of_contents(os.path.join(folder, ""), self.dvc_prefix, wanted.values())
-        if not plan.actions:
-            return 0, 0
-        with shown(plan) as observer:
-            report = apply(
-                self.content,
-                plan,
-                observer=_Renewing(lease, observer),
-                by_content=True,
-                content_type="application/octet-stream",
-            )
-        if report.interrupted:
-            raise KeyboardInterrupt
-        error = report.stopped_by or (report.failures[0][1] if report.failures else None)
-        if error:
-            more = f" (and {len(report.failures) - 1:,} more)" if len(report.failures) > 1 else ""
-            raise type(error)(
-                f"{error.message}{more}; no version was made: run this again, and it goes on with what is missing",
-                provider=error.provider,
-                key=error.key,
-            ) from error
-        return report.done - report.existing, report.moved
 
     # -- looking
 
@@ -264,13 +92,26 @@ class DatasetVersioning:
         """One version; as `DatasetRecords.get`."""
         return self.records.get(wanted)
 
-    def files(self, version: DatasetVersion) -> Iterator[FileEntry]:
-        """The files of a version, in UTF-8 byte order of their names.
+    def diff(self, before: str | Reference, after: str | Reference) -> Differences:
+        """What is different between the files of two versions.
 
         Raises:
-            ContentCorrupted: the table of its files is missing or damaged.
+            ObjectNotFound: one is not there.
+            ContentCorrupted: the table of one's files is missing or damaged.
         """
-        return files_of(version, self.tables)
+        return differences_of_files(self.files(self.get(before)), self.files(self.get(after)))
+
+    def lineage(self, wanted: str | Reference) -> LineageGraph:
+        """What a version was made from, and what was made from it.
+
+        Raises:
+            ObjectNotFound: it is not there.
+        """
+        return lineage([self.records], self.records.get(wanted, removed=True).reference)
+
+    def verify(self, wanted: str | Reference) -> Iterator[CheckedFile]:
+        """Read all that a version is made of; as `dataset_verification.verify_version`."""
+        return verify_version(self, self.get(wanted))
 
     # -- fetching
 
@@ -284,19 +125,54 @@ class DatasetVersioning:
             ContentCorrupted: the table of the version's files is missing or damaged.
         """
         options = options or PlanOptions(compare=Comparison.CONTENT)
-        source = VersionFiles(version, lambda: self.files(version), self.content, self.dvc_prefix, self._known)
+        refuse_into_store(self.provider, target)
+        source = VersionFiles(version, lambda: self.files(version), self.content, self.dvc_prefix, self.known)
         if version.is_file:
             if target.endswith("/") or os.path.isdir(target):
                 target = os.path.join(target, version.path)
-            plan = plan_transfer(source, LocalFileAlone(target, self._known), Direction.DOWNLOAD, options)
+            plan = plan_transfer(source, LocalFileAlone(target, self.known), Direction.DOWNLOAD, options)
         else:
             if os.path.lexists(target) and not os.path.isdir(target):
                 raise LocalFileError(
                     f"{printable_path(target)!r} is a file; name a folder for the files of {version.reference}"
                 )
-            folder = LocalFolder(target, self._known, symlinks=options.symlinks)
+            folder = LocalFolder(target, self.known, symlinks=options.symlinks)
             plan = plan_transfer(source, folder, Direction.DOWNLOAD, options)
         return addressed(plan, self.dvc_prefix)
+
+    def checkout(
+        self,
+        wanted: str | Reference,
+        target: str | os.PathLike[str],
+        options: PlanOptions | None = None,
+        *,
+        downloads: Downloads | None = None,
+        shown: Shown = unseen,
+    ) -> TransferReport:
+        """Bring `target` to the state of a version, as `plan_checkout` plans it: each file in one step, and verified.
+
+        Args:
+            downloads: where the files come from, such as a cache; by default the store.
+            shown: shows the download while it goes on.
+
+        Raises:
+            ObjectNotFound: there is no such version, or a content is missing.
+            ContentCorrupted: a content is not what it should be; that file is not written.
+        """
+        plan = self.plan_checkout(self.get(wanted), os.fspath(target), options)
+        trash = trash_of_folder(plan.folder or ".") if plan.deletions or plan.backup else None
+        with shown(plan) as observer:
+            report = apply(
+                self.content,
+                plan,
+                observer=observer,
+                downloads=downloads,
+                known=self.known,
+                trash=trash,
+                why=f"checkout of {wanted}",
+            )
+        report.raise_failure()
+        return report
 
     # -- names and ends
 
@@ -342,33 +218,3 @@ class DatasetVersioning:
         gone = version.as_removed(datetime.now(UTC))
         self.records.replace(gone)
         return gone
-
-
-class _Renewing:
-    """Keeps a lease while files are moved, and passes on what it hears."""
-
-    def __init__(self, lease: Lease, observer: TransferObserver | None) -> None:
-        self._lease = lease
-        self._observer = observer
-
-    def started(self, action: Any) -> None:
-        if self._observer:
-            self._observer.started(action)
-
-    def moved(self, action: Any, size: int) -> None:
-        self._lease.renewed()
-        if self._observer:
-            self._observer.moved(action, size)
-
-    def finished(self, action: Any, error: StorageError | None) -> None:
-        if self._observer:
-            self._observer.finished(action, error)
-
-
-def _check_file_name(path: str) -> None:
-    try:
-        os.path.basename(path).encode()
-    except UnicodeEncodeError:
-        raise LocalFileError(
-            f"the name of {printable_path(path)!r} is not UTF-8; rename it and run this again"
-        ) from None

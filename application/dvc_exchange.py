@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from application.dataset_versioning import DatasetVersioning, NewVersion
+from application.dataset_store import DatasetStore
+from application.dataset_writing import NewVersion, publish
 from application.garbage.leases import Lease
 from domain.content import DVC_MD5
 from domain.datasets import DatasetVersion, check_description, checked_path
@@ -17,7 +18,7 @@ from domain.versions import Reference, check_id
 
 
 def register_pushed(
-    datasets: DatasetVersioning,
+    datasets: DatasetStore,
     address: str,
     dataset_id: str,
     path: str,
@@ -71,10 +72,10 @@ def register_pushed(
         if last is not None and last.content == wanted.content and not even_if_unchanged:
             return NewVersion(last, False, 0, 0)
         datasets.tables.store_at(wanted.table, table)
-        return NewVersion(datasets.publish(wanted, lease), True, 0, 0)
+        return NewVersion(publish(datasets, wanted, lease), True, 0, 0)
 
 
-def description_for_dvc(datasets: DatasetVersioning, version: DatasetVersion) -> dict[str, object]:
+def description_for_dvc(datasets: DatasetStore, version: DatasetVersion) -> dict[str, object]:
     """What stands under `meta:` in the `.dvc` file of a version: which it is, and what it was made from."""
     told: dict[str, object] = {
         "dataset": version.dataset_id,
@@ -92,7 +93,7 @@ def description_for_dvc(datasets: DatasetVersioning, version: DatasetVersion) ->
 
 
 def _entries(
-    datasets: DatasetVersioning, address: str, path: str, lease: Lease, seen: Callable[[int], object]
+    datasets: DatasetStore, address: str, path: str, lease: Lease, seen: Callable[[int], object]
 ) -> list[FileEntry]:
     store = datasets.dvc_store
     if address.endswith(".dir"):

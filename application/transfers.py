@@ -49,7 +49,7 @@ def plan_upload(
     known = known or NothingKnown()
     source: Side
     if os.path.isdir(local):
-        _refuse_own_store(provider, local)
+        refuse_own_store(provider, local)
         prefix = folder_prefix(remote)
         source, target = LocalFolder(local, known, symlinks=options.symlinks), StorePrefix(provider, prefix, known)
     else:
@@ -84,7 +84,7 @@ def plan_download(
         PreconditionFailed: more would be deleted than may be.
     """
     known = known or NothingKnown()
-    _refuse_into_store(provider, local)
+    refuse_into_store(provider, local)
     if remote and not remote.endswith("/"):
         try:
             info = provider.head(remote)
@@ -196,14 +196,14 @@ def _store_folder(provider: IStorageProvider) -> str | None:
     return unquote(url.path) if url.scheme == "file" else None
 
 
-def _refuse_own_store(provider: IStorageProvider, local: str) -> None:
+def refuse_own_store(provider: IStorageProvider, local: str) -> None:
     """A store that is sent into itself grows without end, and a file laid over an object loses the object's record."""
     store, here = _store_folder(provider), os.path.realpath(local)
     if store and os.path.commonpath([here, store]) == here:
         raise LocalFileError(f"{printable_path(local)!r} holds the store itself ({store}); name the folders beside it")
 
 
-def _refuse_into_store(provider: IStorageProvider, local: str) -> None:
+def refuse_into_store(provider: IStorageProvider, local: str) -> None:
     store, here = _store_folder(provider), os.path.realpath(local)
     if store and os.path.commonpath([here, store]) == store:
         raise LocalFileError(

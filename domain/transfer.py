@@ -189,6 +189,24 @@ class TransferReport:
     stopped_by: StorageError | None = None
     interrupted: bool = False
 
+    def raise_failure(self, then: str = "") -> None:
+        """Raise what went wrong, the first of it.
+
+        Args:
+            then: the end of the sentence: what became of the whole.
+
+        Raises:
+            StorageError: a file could not be moved.
+            KeyboardInterrupt: the user stopped it.
+        """
+        if self.interrupted:
+            raise KeyboardInterrupt
+        error = self.stopped_by or (self.failures[0][1] if self.failures else None)
+        if error:
+            more = f" (and {len(self.failures) - 1:,} more)" if len(self.failures) > 1 else ""
+            end = f"; {then}" if then else ""
+            raise type(error)(f"{error.message}{more}{end}", provider=error.provider, key=error.key) from error
+
 
 class TransferObserver(Protocol):
     """Who wants to see a transfer go on. Called from the threads that do the work."""

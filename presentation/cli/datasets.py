@@ -22,7 +22,7 @@ from presentation.cli.options import (
 from presentation.cli.plan_options import Links
 
 if TYPE_CHECKING:
-    from application.dataset_versioning import NewVersion
+    from application.dataset_writing import NewVersion
     from domain.datasets import DatasetVersion
     from domain.transfer import TransferPlan
     from presentation.cli.tally import Tally
@@ -206,12 +206,11 @@ def diff(
     as_json: Json = False,
 ) -> None:
     """Compare the files of two versions: added, removed, changed and renamed, and how many bytes that is."""
-    from domain.differences import differences_of_files
     from presentation.cli.exit_codes import FAILED
     from presentation.cli.output import counted, emit_json, human_size, printable
 
     datasets = open_datasets(bucket)
-    found = differences_of_files(datasets.files(datasets.get(before)), datasets.files(datasets.get(after)))
+    found = datasets.diff(before, after)
     rows: list[tuple[str, str, str, int]] = [
         *(("added", entry.name, "", entry.size) for entry in found.added),
         *(("removed", entry.name, "", entry.size) for entry in found.removed),
@@ -288,7 +287,6 @@ def alias(
 
 def verify(ref: Ref, bucket: Bucket = None, as_json: Json = False) -> None:
     """Read all that a version is made of and compare it with its hashes. Exit code 7 if something differs."""
-    from application.dataset_verification import verify_version
     from domain.errors import ContentCorrupted
     from presentation.cli.exit_codes import CORRUPTED, exit_code
     from presentation.cli.output import counted, emit_json, human_size, printable
@@ -298,7 +296,7 @@ def verify(ref: Ref, bucket: Bucket = None, as_json: Json = False) -> None:
     found = datasets.get(ref)
     good = bad = size = code = 0
     with planning(as_json) as shown:
-        for checked in verify_version(datasets, found):
+        for checked in datasets.verify(found.reference):
             if checked.error is None:
                 good += 1
                 size += checked.size

@@ -55,7 +55,7 @@ def checkout(
 
     Other files in the folder stay, unless --delete moves them to the trash; with --backup what is replaced goes there too.
     """
-    from config.state import known_hashes
+    from config.state import hold_pair, known_hashes
     from domain.content_cache import Link
     from presentation.cli.carrying_out import carry_out
     from presentation.cli.plan_options import Choices, comparison
@@ -75,13 +75,14 @@ def checkout(
         raise typer.BadParameter(f"{link!r} is none of {', '.join(Link)}", param_hint="--link")
     datasets = open_datasets(bucket, limits(concurrency, bandwidth, requests_per_second))
     found = datasets.get(ref)
-    with planning(as_json) as planned:
-        plan = datasets.plan_checkout(found, target, choices.plan_options(planned.seen))
-    if dry_run:
-        show_plan(plan, as_json=as_json)
-        return
-    downloads = _cached(datasets.content, plan, Link(link)) if cache or link == Link.HARD else None
-    carry_out(datasets.content, plan, as_json=as_json, downloads=downloads, known=known_hashes(), bucket=bucket)
+    with hold_pair(target, datasets.content, f"{datasets.dvc_prefix}{found.dataset_id}"):
+        with planning(as_json) as planned:
+            plan = datasets.plan_checkout(found, target, choices.plan_options(planned.seen))
+        if dry_run:
+            show_plan(plan, as_json=as_json)
+            return
+        downloads = _cached(datasets.content, plan, Link(link)) if cache or link == Link.HARD else None
+        carry_out(datasets.content, plan, as_json=as_json, downloads=downloads, known=known_hashes(), bucket=bucket)
 
 
 def _cached(provider: IStorageProvider, plan: TransferPlan, link: Link) -> CachedDownloads | None:

@@ -658,7 +658,8 @@ def test_a_condition_that_nobody_set_is_an_error() -> None:
             raise PreconditionFailed("no", provider="memory")
 
     provider.before = refuse
-    store = ContentAddressedStorage(provider)
-    for call in (lambda: store.store_data(b"a"), lambda: list(store.store_many([b"a"]))):
-        with pytest.raises(StorageError):
-            call()
+    for pinned in (True, False):
+        store = ContentAddressedStorage(provider, pinned=pinned)
+        for call in (lambda: store.store_data(b"a"), lambda: list(store.store_many([b"a"]))):  # noqa: B023 - called at once
+            with pytest.raises(StorageError):
+                call()

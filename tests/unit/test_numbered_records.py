@@ -339,6 +339,7 @@ def test_two_writers_in_every_order(after: int | None) -> None:
 @pytest.mark.usefixtures("at_once")
 @settings(max_examples=60)
 @given(st.lists(st.integers(0, 2), min_size=1, max_size=40), st.booleans(), st.sampled_from([None, 0]))
+@example([1] * 3 + [0] * 6 + [1] * 2 + [0] * 2 + [1] * 5, True, None)
 @example([1] * 3 + [0] * 7 + [1] * 2 + [0] * 2 + [1] * 5, True, None)
 @example([1] * 3 + [0] * 7 + [1] * 2 + [0] * 2 + [1] * 5, True, 0)
 def test_writers_on_a_store_whose_listings_change_while_they_go_on(

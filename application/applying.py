@@ -285,7 +285,7 @@ class _Application:
             if self._by_content and isinstance(error, PreconditionFailed):
                 error = None
                 report.done += 1
-                report.existing += 1
+                report.existing.append(action)
             elif not isinstance(result, StorageError):
                 report.done += 1
                 report.moved += action.size

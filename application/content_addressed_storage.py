@@ -14,7 +14,7 @@ from typing import IO, Any
 
 from application.garbage.leases import Lease
 from domain.content import SHA256, AddressScheme
-from domain.errors import ConfigurationError, ObjectNotFound, PreconditionFailed, StorageError
+from domain.errors import ConfigurationError, ContentCorrupted, ObjectNotFound, PreconditionFailed, StorageError
 from domain.keys import shortened
 from domain.local_files import CHUNK_BYTES, LocalSource, local_error
 from domain.objects import ObjectInfo, WriteCondition
@@ -94,13 +94,21 @@ class ContentAddressedStorage:
         return address
 
     def store_at(self, address: str, data: bytes, content_type: str = OCTETS) -> bool:
-        """Store bytes whose address is known; whether they were not there."""
+        """Store bytes whose address is known; whether they were not there. What is there and damaged is written anew."""
         address = self._scheme.checked(address)
 
         def put(condition: WriteCondition | None) -> ObjectInfo:
             return self._provider.put_bytes(self.key(address), data, content_type=content_type, condition=condition)
 
-        return self._store(address, len(data), put)
+        if self._store(address, len(data), put):
+            return True
+        if not self._pinned:  # what others are going to need: a moment more is well spent
+            try:
+                self.verify(address)
+            except (ContentCorrupted, ObjectNotFound):
+                put(None)
+                return True
+        return False
 
     def store_file(self, path: str | PathLike[str], content_type: str | None = None) -> str:
         """Store a file of any size; the hash of its bytes.
@@ -314,6 +322,17 @@ class ContentAddressedStorage:
         for info in self._provider.list_objects(self._prefix + self._scheme.folder):
             if address := self._scheme.address_of(self._prefix, info.key):
                 yield address, info
+
+    def should_be_there(self) -> Iterator[str]:
+        """The address of all content, and of what is pinned and gone."""
+        there = set()
+        for address, _ in self.list_content():
+            there.add(bytes.fromhex(address[: self._scheme.digits]))
+            yield address
+        for info in self._provider.list_objects(PINS):
+            name = info.key[len(PINS) :]
+            if len(name) == self._scheme.digits and bytes.fromhex(name) not in there:
+                yield name
 
     # -- deleting
 

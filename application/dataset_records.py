@@ -80,6 +80,11 @@ class DatasetRecords:
             alias = wanted.alias if isinstance(wanted, Wanted) else LATEST
             if alias == LATEST:
                 latest = self.latest(wanted.id)
+                if latest is None and self._records(wanted.id).numbers():
+                    raise ObjectNotFound(
+                        f"all versions of {wanted.id!r} were removed; 'storage dataset versions --removed' lists them",
+                        provider=self._provider.name,
+                    )
                 if latest is None:
                     raise self._no_dataset(wanted.id)
                 return latest

@@ -12,6 +12,7 @@ from domain.datasets import DatasetVersion
 from domain.errors import BucketNotFound, InvalidRequest
 from domain.known_hashes import KnownHashes, NothingKnown
 from domain.manifests import FileEntry
+from domain.purposes import place_of_url
 from domain.storage import IStorageProvider
 from domain.versions import Kind, Reference, Wanted
 
@@ -29,6 +30,7 @@ class DatasetStore:
         deduplicate: whether content that is there is not written again.
 
     Attributes:
+        place: where new versions have their files, as a record names it.
         tables: the content store of the tables of files.
         dvc_store: that of the files.
     """
@@ -45,6 +47,8 @@ class DatasetStore:
         self.records = DatasetRecords(provider)
         self.content = content or provider
         self.dvc_prefix = dvc_prefix
+        bucket = None if self.content is provider else self.content.describe().bucket
+        self.place = f"s3://{bucket}/{dvc_prefix}" if bucket else dvc_prefix
         self.provider = provider
         self.known = known or NothingKnown()
         self.deduplicate = deduplicate
@@ -52,6 +56,19 @@ class DatasetStore:
         self.dvc_store = ContentAddressedStorage(
             self.content, dvc_prefix, scheme=DVC_MD5, deduplicate=deduplicate, pinned=False
         )
+
+    def content_of(self, version: DatasetVersion) -> tuple[IStorageProvider, str]:
+        """The provider and the prefix of a version's files, which may be elsewhere than those of new ones.
+
+        Raises:
+            UnsupportedOperation: they are in another bucket, and the provider has none.
+        """
+        if version.place == self.place:
+            return self.content, self.dvc_prefix
+        if not version.place.startswith("s3://"):
+            return self.provider, version.place
+        place = place_of_url(version.place, f"the place of {version.reference}")
+        return (self.provider.for_bucket(place.bucket) if place.bucket else self.provider), place.prefix
 
     def files(self, version: DatasetVersion) -> Iterator[FileEntry]:
         """The files of a version, in UTF-8 byte order of their names.

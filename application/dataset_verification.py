@@ -6,12 +6,15 @@ from collections.abc import Iterator
 from itertools import tee
 from typing import NamedTuple
 
+from application.content_addressed_storage import ContentAddressedStorage
 from application.dataset_store import DatasetStore
 from application.verification import verify_contents
-from domain.content import DVC_MD5
+from domain.content import DVC_MD5, ContentHash
+from domain.content_check import corrupted
 from domain.datasets import DatasetVersion
 from domain.errors import ContentCorrupted, ObjectNotFound, StorageError
 from domain.manifests import FileEntry, read_dvc_manifest
+from domain.storage import IStorageProvider
 
 
 class CheckedFile(NamedTuple):
@@ -38,26 +41,36 @@ def verify_version(datasets: DatasetStore, version: DatasetVersion) -> Iterator[
         StoreUnavailable, AccessDenied, BucketNotFound: nothing more can be found out.
     """
     entries = list(datasets.files(version))
-    prefix = datasets.dvc_prefix
+    content, prefix = datasets.content_of(version)
     if not version.is_file:
         key = DVC_MD5.key(prefix, version.content)
-        yield CheckedFile("", key, 0, _wrong_manifest(datasets, version, entries))
-    unique = list({entry.md5: entry for entry in reversed(entries)}.values())
+        yield CheckedFile("", key, 0, _wrong_manifest(content, prefix, version, entries))
+    unique = list({(entry.md5, entry.sha256): entry for entry in reversed(entries)}.values())
     unique.reverse()
     read, named = tee(unique)
     contents = ((DVC_MD5.key(prefix, entry.md5), DVC_MD5.hash_of(entry.md5)) for entry in read)
-    for checked, entry in zip(verify_contents(datasets.content, contents), named, strict=True):
+    for checked, entry in zip(verify_contents(content, contents), named, strict=True):
         error = checked.error
         if error is None and checked.size != entry.size:
             error = ContentCorrupted(
                 f"it has {checked.size:,} bytes, the table of files says {entry.size:,}", key=checked.key
             )
+        elif error is None and checked.sha256 and checked.sha256 != (entry.sha256 or checked.sha256):
+            error = corrupted(
+                checked.key,
+                ContentHash("sha256", entry.sha256),
+                ContentHash("sha256", checked.sha256),
+                "the MD5 is that of its address all the same: it is another file's",
+            )
         yield CheckedFile(entry.name, checked.key, entry.size, error)
 
 
-def _wrong_manifest(datasets: DatasetStore, version: DatasetVersion, entries: list[FileEntry]) -> StorageError | None:
+def _wrong_manifest(
+    content: IStorageProvider, prefix: str, version: DatasetVersion, entries: list[FileEntry]
+) -> StorageError | None:
+    store = ContentAddressedStorage(content, prefix, scheme=DVC_MD5)
     try:
-        told = read_dvc_manifest(datasets.dvc_store.retrieve_data(version.content), "the manifest")
+        told = read_dvc_manifest(store.retrieve_data(version.content), "the manifest")
     except (ContentCorrupted, ObjectNotFound) as error:
         return error
     if told != [(entry.name, entry.md5) for entry in entries]:

@@ -9,9 +9,10 @@ from typing import Any
 
 from application.applying import apply
 from application.cached_downloads import Downloads
+from application.content_sending import Shown, unseen
 from application.dataset_store import DatasetStore
 from application.dataset_verification import CheckedFile, verify_version
-from application.dataset_writing import NewVersion, Shown, unseen, write_version
+from application.dataset_writing import NewVersion, write_version
 from application.lineage import lineage
 from application.local_tree import Symlinks
 from application.planning import PlanOptions, plan_transfer
@@ -58,7 +59,8 @@ class DatasetVersioning(DatasetStore):
             tags: words to find it by.
             metadata: anything that JSON has.
             even_if_unchanged: make one in any case.
-            recheck: ask the store for every content instead of trusting in what earlier versions have.
+            recheck: read every content at the store instead of trusting in what earlier versions have, and send anew what is
+                missing or damaged.
             seen: called now and then with the number of files that are read.
             shown: shows the upload while it goes on.
 
@@ -126,7 +128,8 @@ class DatasetVersioning(DatasetStore):
         """
         options = options or PlanOptions(compare=Comparison.CONTENT)
         refuse_into_store(self.provider, target)
-        source = VersionFiles(version, lambda: self.files(version), self.content, self.dvc_prefix, self.known)
+        content, prefix = self.content_of(version)
+        source = VersionFiles(version, lambda: self.files(version), content, prefix, self.known)
         if version.is_file:
             if target.endswith("/") or os.path.isdir(target):
                 target = os.path.join(target, version.path)
@@ -138,7 +141,7 @@ class DatasetVersioning(DatasetStore):
                 )
             folder = LocalFolder(target, self.known, symlinks=options.symlinks)
             plan = plan_transfer(source, folder, Direction.DOWNLOAD, options)
-        return addressed(plan, self.dvc_prefix)
+        return addressed(plan, prefix)
 
     def checkout(
         self,
@@ -159,11 +162,12 @@ class DatasetVersioning(DatasetStore):
             ObjectNotFound: there is no such version, or a content is missing.
             ContentCorrupted: a content is not what it should be; that file is not written.
         """
-        plan = self.plan_checkout(self.get(wanted), os.fspath(target), options)
+        version = self.get(wanted)
+        plan = self.plan_checkout(version, os.fspath(target), options)
         trash = trash_of_folder(plan.folder or ".") if plan.deletions or plan.backup else None
         with shown(plan) as observer:
             report = apply(
-                self.content,
+                self.content_of(version)[0],
                 plan,
                 observer=observer,
                 downloads=downloads,

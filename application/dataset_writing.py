@@ -4,33 +4,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from application.applying import apply
-from application.content_addressed_storage import OCTETS, SMALL_BYTES
+from application.content_sending import Shown, send_contents
 from application.dataset_store import DatasetStore
 from application.digesting import Digested, digested_file, digested_folder
 from application.garbage.leases import Lease
 from application.local_tree import Symlinks
 from application.transfers import refuse_own_store
-from application.version_files import plan_of_contents
 from domain.datasets import DatasetVersion, check_description
-from domain.errors import InvalidRequest, LocalFileError, ObjectNotFound, StorageError
+from domain.errors import InvalidRequest, LocalFileError, StorageError
 from domain.local_files import printable_path
-from domain.manifests import FileEntry, address_of_manifest, written_dvc_manifest, written_table
-from domain.transfer import TransferObserver, TransferPlan
+from domain.manifests import address_of_manifest, written_dvc_manifest, written_table
 from domain.versions import Kind, Reference, check_id
-
-Shown = Callable[[TransferPlan], AbstractContextManager[TransferObserver | None]]
-"""Shows a transfer while its block goes on."""
-
-
-def unseen(plan: TransferPlan) -> AbstractContextManager[None]:
-    """Shows nothing."""
-    return nullcontext()
 
 
 class NewVersion(NamedTuple):
@@ -85,6 +73,7 @@ def write_version(
         table=store.tables.get_content_hash(table),
         files=len(entries),
         size=sum(entry.size for entry in entries),
+        place=store.place,
         is_executable=is_file and os.access(path, os.X_OK),
         parents=origins,
         tags=tuple(dict.fromkeys(tags)),
@@ -96,8 +85,8 @@ def write_version(
         # What was there before the lease may be collected by now.
         last = store.records.latest(dataset_id)
         folder = os.path.dirname(path) if is_file else path
-        base = () if recheck else _base(store, last, origins)
-        sent, sent_bytes = _send(store, folder, digested, base, lease, shown, recheck=recheck)
+        base = [] if recheck else _bases(store, last, origins)
+        sent, sent_bytes = send_contents(store, folder, digested, base, lease, shown, recheck=recheck)
         if not is_file:
             store.dvc_store.store_at(wanted.content, manifest)
         store.tables.store_at(wanted.table, table)
@@ -122,24 +111,6 @@ def publish(store: DatasetStore, version: DatasetVersion, lease: Lease) -> Datas
     return made
 
 
-def _there(store: DatasetStore, entries: Iterable[FileEntry]) -> Iterator[FileEntry]:
-    """Those whose content is there. What is at its address and can't be it is taken away."""
-    keys = {store.dvc_store.key(entry.md5): entry for entry in entries}
-    wrong = []
-    for key, info in store.content.head_many(keys):
-        entry = keys[key]
-        if isinstance(info, ObjectNotFound):
-            continue
-        if isinstance(info, StorageError):
-            raise info
-        if info.size == entry.size and info.sha256 in {None, entry.sha256}:
-            yield entry
-        else:
-            wrong.append(key)
-    for error in store.content.delete_many(wrong):
-        raise error
-
-
 def _digested(
     store: DatasetStore, path: str, symlinks: Symlinks, seen: Callable[[int], object]
 ) -> tuple[list[Digested], bool]:
@@ -152,73 +123,11 @@ def _digested(
     return digested, False
 
 
-def _base(store: DatasetStore, last: DatasetVersion | None, parents: Iterable[Reference]) -> Iterator[str]:
-    """The MD5 of contents that are there because a version has them."""
-    bases = [last] if last else []
-    for parent in parents:
-        if parent.kind is Kind.DATASET:
-            bases.append(store.records.get(parent, removed=True))
-    for base in bases:
-        if not base.removed:
-            yield from (entry.md5 for entry in store.files(base))
-
-
-def _send(
-    store: DatasetStore,
-    folder: str,
-    digested: Iterable[Digested],
-    base: Iterable[str],
-    lease: Lease,
-    shown: Shown,
-    *,
-    recheck: bool,
-) -> tuple[int, int]:
-    there = {bytes.fromhex(md5) for md5 in base} if store.deduplicate else set()
-    wanted: dict[bytes, tuple[FileEntry, str]] = {}
-    for entry, state in digested:
-        digest = bytes.fromhex(entry.md5)
-        if digest not in there:
-            wanted.setdefault(digest, (entry, state))
-    # What is small is sent over a network on the condition that it is not there; for all else it takes less to ask first.
-    conditional = store.content.capabilities.create_if_absent and store.content.capabilities.remote
-    asked = [entry for entry, _ in wanted.values() if not conditional or recheck or entry.size > SMALL_BYTES]
-    if store.deduplicate:
-        for entry in _there(store, asked):
-            del wanted[bytes.fromhex(entry.md5)]
-    plan = plan_of_contents(os.path.join(folder, ""), store.dvc_prefix, wanted.values())
-    if not plan.actions:
-        return 0, 0
-    with shown(plan) as observer:
-        report = apply(
-            store.content,
-            plan,
-            observer=_Renewing(lease, observer),
-            by_content=True,
-            content_type=OCTETS,
-        )
-    report.raise_failure("no version was made: run this again, and it goes on with what is missing")
-    return report.done - report.existing, report.moved
-
-
-class _Renewing:
-    """Keeps a lease while files are moved, and passes on what it hears."""
-
-    def __init__(self, lease: Lease, observer: TransferObserver | None) -> None:
-        self._lease = lease
-        self._observer = observer
-
-    def started(self, action: Any) -> None:
-        if self._observer:
-            self._observer.started(action)
-
-    def moved(self, action: Any, size: int) -> None:
-        self._lease.renewed()
-        if self._observer:
-            self._observer.moved(action, size)
-
-    def finished(self, action: Any, error: StorageError | None) -> None:
-        if self._observer:
-            self._observer.finished(action, error)
+def _bases(store: DatasetStore, last: DatasetVersion | None, parents: Iterable[Reference]) -> Iterator[DatasetVersion]:
+    """Versions whose contents are where those of the new one are to be."""
+    found = [last] if last else []
+    found += [store.records.get(parent, removed=True) for parent in parents if parent.kind is Kind.DATASET]
+    return (base for base in found if not base.removed and base.place == store.place)
 
 
 def _check_file_name(path: str) -> None:

@@ -63,13 +63,14 @@ def register_pushed(
             table=datasets.tables.get_content_hash(table),
             files=len(entries),
             size=sum(entry.size for entry in entries),
+            place=datasets.place,
             is_executable=is_executable,
             parents=origins,
             tags=tuple(dict.fromkeys(tags)),
             metadata=metadata,
         )
         last = datasets.records.latest(dataset_id)
-        if last is not None and last.content == wanted.content and not even_if_unchanged:
+        if last is not None and (last.content, last.place) == (wanted.content, wanted.place) and not even_if_unchanged:
             return NewVersion(last, False, 0, 0)
         datasets.tables.store_at(wanted.table, table)
         return NewVersion(publish(datasets, wanted, lease), True, 0, 0)

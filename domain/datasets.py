@@ -33,6 +33,7 @@ class DatasetVersion:
         table: the SHA-256 of the table of its files (`domain.manifests`), and the table's address in the content store.
         files: how many.
         size: bytes of all files.
+        place: where its files are: a prefix in the bucket of the record, or `s3://bucket/prefix`.
         is_executable: of a single file.
         parents: what it was made from.
         tags: words to find it by.
@@ -49,6 +50,7 @@ class DatasetVersion:
     table: str
     files: int
     size: int
+    place: str = "dvc/"
     is_executable: bool = False
     parents: tuple[Reference, ...] = ()
     tags: tuple[str, ...] = ()
@@ -66,8 +68,8 @@ class DatasetVersion:
 
     def has_files_of(self, other: DatasetVersion) -> bool:
         """Whether the files are those of another version."""
-        mine = (self.table, self.content, self.is_executable)
-        return mine == (other.table, other.content, other.is_executable)
+        mine = (self.table, self.content, self.is_executable, self.place)
+        return mine == (other.table, other.content, other.is_executable, other.place)
 
     def as_removed(self, when: datetime) -> Self:
         """The record of this version once it is removed."""
@@ -85,6 +87,7 @@ class DatasetVersion:
             "table": self.table,
             "files": self.files,
             "size": self.size,
+            "place": self.place,
             "is_executable": self.is_executable,
             "parents": [{"kind": str(kind), "id": name, "version": version} for kind, name, version in self.parents],
             "tags": list(self.tags),
@@ -132,7 +135,7 @@ class DatasetVersion:
             raise ValueError(f"the format is {told['format']!r}")
         if not all(type(told[name]) is int and told[name] >= 0 for name in ("version", "files", "size")):
             raise ValueError("a number is none")
-        if not all(isinstance(text, str) for text in (told["message"], told["path"], *told["tags"])):
+        if not all(isinstance(text, str) for text in (told["message"], told["path"], told["place"], *told["tags"])):
             raise ValueError("a text is none")
         if not all(type(parent["version"]) is int and parent["version"] > 0 for parent in told["parents"]):
             raise ValueError("a parent's number is none")
@@ -150,6 +153,7 @@ class DatasetVersion:
             table=SHA256.checked(told["table"]),
             files=told["files"],
             size=told["size"],
+            place=told["place"],
             is_executable=told["is_executable"],
             parents=tuple(
                 Reference(Kind(parent["kind"]), check_id(parent["id"]), parent["version"]) for parent in told["parents"]

@@ -112,7 +112,7 @@ def verify(
 
     provider = open_provider(bucket)
     content = _content_of(provider)
-    addresses = (SHA256.checked(each) for each in hashes) if hashes else (each for each, _ in content.list_content())
+    addresses = (SHA256.checked(each) for each in hashes) if hashes else content.should_be_there()
     read = ((content.key(address), SHA256.hash_of(address)) for address in addresses)
     count = size = bad = 0
     code = 0
@@ -151,16 +151,17 @@ def delete(
 
     provider = open_provider(bucket)
     content = _content_of(provider)
-    if not content.exists(content_hash):
-        raise ObjectNotFound(f"there is no content {content_hash} in {provider.describe().url}", provider=provider.name)
-    if not force:
+    there = content.exists(content_hash)
+    if there and not force:
         for version in DatasetRecords(provider).all():
             if version.table == content_hash.lower():
                 raise PreconditionFailed(
                     f"{version.reference} needs this content: it is the table of its files; remove that version, or add --force",
                     provider=provider.name,
                 )
-    content.delete_content(content_hash)
+    content.delete_content(content_hash)  # and what pinned it, also where it was gone
+    if not there:
+        raise ObjectNotFound(f"there is no content {content_hash} in {provider.describe().url}", provider=provider.name)
     if as_json:
         emit_json({"deleted": content_hash.lower()})
     else:

@@ -81,8 +81,9 @@ def checkout(
         if dry_run:
             show_plan(plan, as_json=as_json)
             return
-        downloads = _cached(datasets.content, plan, Link(link)) if cache or link == Link.HARD else None
-        carry_out(datasets.content, plan, as_json=as_json, downloads=downloads, known=known_hashes(), bucket=bucket)
+        content, _ = datasets.content_of(found)
+        downloads = _cached(content, plan, Link(link)) if cache or link == Link.HARD else None
+        carry_out(content, plan, as_json=as_json, downloads=downloads, known=known_hashes(), bucket=bucket)
 
 
 def _cached(provider: IStorageProvider, plan: TransferPlan, link: Link) -> CachedDownloads | None:

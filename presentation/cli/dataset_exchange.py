@@ -31,7 +31,7 @@ def export_dvc(
 
     from application.dvc_exchange import description_for_dvc
     from config.dvc import DvcFile, write_dvc_file
-    from domain.errors import InvalidRequest
+    from domain.errors import InvalidRequest, PreconditionFailed
     from presentation.cli.output import emit_json, printable
 
     name = os.path.basename(path).removesuffix(".dvc")
@@ -39,6 +39,11 @@ def export_dvc(
         raise InvalidRequest(f"{path!r} is no name of a .dvc file; write for example data.dvc, which stands for data")
     datasets = open_datasets(bucket)
     version = datasets.get(ref)
+    if version.place != datasets.place:
+        raise PreconditionFailed(
+            f"the files of {version.reference} are in {version.place!r}, and plain dvc would look in {datasets.place!r}; "
+            "set DVC_REMOTE_URL as it was"
+        )
     write_dvc_file(
         path,
         DvcFile(

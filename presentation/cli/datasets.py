@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -69,7 +70,8 @@ def version(
         bool, typer.Option("--even-if-unchanged", help="Make one also where the last has the same files.")
     ] = False,
     recheck: Annotated[
-        bool, typer.Option("--recheck", help="Ask the store for every content; believe no earlier version.")
+        bool,
+        typer.Option("--recheck", help="Read every content at the store, and send anew what is missing or damaged."),
     ] = False,
     symlinks: Links = "follow",
     concurrency: Concurrency = None,
@@ -105,7 +107,13 @@ def version(
             seen=planned.seen,
             shown=shown,
         )
+    if not as_json and os.path.isdir(os.path.join(path, ".lading")):
+        print("left out: .lading/ (kept for this program's own use in a folder)", file=sys.stderr)
     tell_version(made, as_json=as_json)
+    if not made.created and not as_json and (message or parents or tags or pairs):
+        print(
+            "what you said of it was not recorded; add --even-if-unchanged to make a version for that", file=sys.stderr
+        )
 
 
 def tell_version(made: NewVersion, *, as_json: bool) -> None:
@@ -125,11 +133,12 @@ def tell_version(made: NewVersion, *, as_json: bool) -> None:
         )
         return
     what = f"{printable(str(found.reference))} ({counted(found.files, 'file')}, {human_size(found.size)})"
+    sent = f"{counted(made.sent, 'content')} sent, {human_size(made.sent_bytes)}"
     if made.created:
-        sent = f"{counted(made.sent, 'content')} sent, {human_size(made.sent_bytes)}"
         print(f"made {what}; {sent}", file=sys.stderr)
     else:
-        print(f"nothing has changed since {what}; no new version", file=sys.stderr)
+        repaired = f"; {sent}, missing or damaged before" if made.sent else ""
+        print(f"nothing has changed since {what}; no new version{repaired}", file=sys.stderr)
 
 
 def list_(bucket: Bucket = None, as_json: Json = False) -> None:
@@ -157,10 +166,13 @@ def versions(
     as_json: Json = False,
 ) -> None:
     """List the versions of a dataset, the oldest first."""
-    from presentation.cli.output import emit_json
+    from presentation.cli.output import emit_json, printable
 
     records = open_datasets(bucket).records
     found = records.versions(dataset_id, removed=removed)
+    if not found and not as_json:
+        print(f"all versions of {printable(dataset_id)} were removed; --removed lists them", file=sys.stderr)
+        return
     names: dict[int, list[str]] = {}
     for name, number in records.aliases(dataset_id).items():
         names.setdefault(number, []).append(name)
@@ -256,6 +268,7 @@ def alias(
     as_json: Json = False,
 ) -> None:
     """Have a name stand for a version, from now on; or list the names of a dataset."""
+    from domain.errors import PreconditionFailed
     from domain.versions import Wanted
     from presentation.cli.output import emit_json, printable
 
@@ -272,7 +285,10 @@ def alias(
                 print(f"{each}  {printable(dataset_id)}@{number}")
         return
     if remove:
-        datasets.remove_alias(Wanted.parse(ref).id, name)
+        wanted = Wanted.parse(ref)
+        if wanted.version not in {None, datasets.records.named(wanted.id, name)}:
+            raise PreconditionFailed(f"the alias {name!r} does not name {wanted}; nothing was removed")
+        datasets.remove_alias(wanted.id, name)
         told: dict[str, object] = {"alias": name, "dataset_id": Wanted.parse(ref).id, "version": None}
         said = f"{name} names nothing any more"
     else:

@@ -20,6 +20,7 @@ from domain.errors import (
     ObjectNotFound,
     StorageError,
     StoreUnavailable,
+    UnsupportedOperation,
 )
 from domain.storage import ObjectInfo
 from domain.transfer import Comparison
@@ -166,6 +167,97 @@ def test_what_was_damaged_by_hand_is_put_right_by_a_recheck(
     assert sum(checked.error is not None for checked in datasets.verify("d")) == 2
     assert datasets.version(data, "d", recheck=True).sent == 2
     assert [checked.error for checked in datasets.verify("d")] == [None] * 301
+
+
+# Two files of one MD5, published by Xiaoyun Wang and others in 2004.
+_ONE = (
+    "d131dd02c5e6eec4693d9a0698aff95c2fcab58712467eab4004583eb8fb7f89"
+    "55ad340609f4b30283e488832571415a085125e8f7cdc99fd91dbdf280373c5b"
+    "d8823e3156348f5bae6dacd436c919c6dd53e2b487da03fd02396306d248cda0"
+    "e99f33420f577ee8ce54b67080a80d1ec69821bcb6a8839396f9652b6ff72a70"
+)
+_TWO = list(_ONE)
+for _at, _digit in [(38, "0"), (90, "f"), (118, "7"), (166, "3"), (218, "2"), (246, "a")]:
+    _TWO[_at] = _digit
+COLLIDING = [bytes.fromhex(_ONE), bytes.fromhex("".join(_TWO))]
+
+
+@pytest.mark.parametrize("remote", [True, False])
+@pytest.mark.parametrize("size", [0, 2 << 20])
+def test_two_files_of_one_md5_are_never_taken_for_one(tmp_path: Path, size: int, remote: bool) -> None:
+    store = Counting({"capabilities": {"remote": remote}})
+    datasets = DatasetVersioning(store)
+    for name, content in zip("ab", COLLIDING, strict=True):
+        (tmp_path / "both").mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(content + bytes(size))
+        (tmp_path / "both" / name).write_bytes(content + bytes(size))
+    first = datasets.version(tmp_path / "a", "a").version
+    for call in (
+        lambda: datasets.version(tmp_path / "b", "b"),
+        lambda: datasets.version(tmp_path / "b", "a"),
+        lambda: datasets.version(tmp_path / "b", "b", recheck=True),
+        lambda: datasets.version(tmp_path / "both", "both"),
+    ):
+        with pytest.raises(UnsupportedOperation, match="MD5 of another file"):
+            call()
+    assert store.get_bytes(DVC_MD5.key("dvc/", first.content)) == COLLIDING[0] + bytes(size)
+    assert datasets.records.ids() == ["a"]
+
+
+@pytest.mark.parametrize("remote", [True, False])
+def test_what_lies_at_an_address_and_is_not_its_content_is_written_anew(tmp_path: Path, remote: bool) -> None:
+    store = Counting({"capabilities": {"remote": remote}})
+    datasets = DatasetVersioning(store)
+    data = written(tmp_path / "data", {"a": "one", "b": "two"})
+    for name in ("one", "two"):
+        key = DVC_MD5.key("dvc/", ContentAddressedStorage(store, scheme=DVC_MD5).get_content_hash(name.encode()))
+        store.put_bytes(key, b"trunc")
+    datasets.version(data, "d")
+    assert [checked.error for checked in datasets.verify("d")] == [None] * 3
+
+
+@pytest.mark.parametrize("deduplicate", [True, False])
+def test_damage_is_repaired_by_a_recheck_and_without_deduplication(
+    store: Counting, data: Path, deduplicate: bool
+) -> None:
+    datasets = DatasetVersioning(store, deduplicate=deduplicate)
+    made = datasets.version(data, "d").version
+    first = next(datasets.files(made))
+    keys = [DVC_MD5.key("dvc/", first.md5), DVC_MD5.key("dvc/", made.content), f"cas/{made.table[:2]}/{made.table}"]
+    for key in keys:
+        data_there, info = store._server.buckets[store._bucket][key]
+        store._server.buckets[store._bucket][key] = type(store._stored(key))(data_there[:-1] + b"!", info)
+    with pytest.raises(ContentCorrupted):
+        list(datasets.verify("d"))
+    datasets.version(data, "d", recheck=deduplicate, even_if_unchanged=not deduplicate)
+    for key in keys:
+        store.get_bytes(key)
+    assert [checked.error for checked in datasets.verify("d")] == [None] * 301
+
+
+def test_a_damaged_table_of_the_last_version_stops_no_new_one(
+    datasets: DatasetVersioning, store: Counting, data: Path
+) -> None:
+    made = datasets.version(data, "d").version
+    store.delete(f"cas/{made.table[:2]}/{made.table}")
+    (data / "new").write_text("new")
+    assert datasets.version(data, "d").created
+    assert [checked.error for checked in datasets.verify("d")] == [None] * 302
+
+
+def test_versions_know_where_their_files_are(data: Path, tmp_path: Path) -> None:
+    store = MemoryProvider({})
+    other = store.for_bucket("other-bucket")
+    other.create_bucket()
+    here, there = DatasetVersioning(store), DatasetVersioning(store, content=other, dvc_prefix="p/")
+    here.version(data, "d")
+    assert there.version(data, "d").sent == 300
+    assert (here.get("d@1").place, here.get("d@2").place) == ("dvc/", "s3://other-bucket/p/")
+    assert there.version(data, "child", parents=["d@1"]).sent == 0
+    for datasets in (here, there):
+        for reference in ("d@1", "d@2", "child"):
+            assert [checked.error for checked in datasets.verify(reference)] == [None] * 301
+    assert here.checkout("d@2", tmp_path / "out").done == 300
 
 
 def test_a_checkout_of_what_is_there_asks_for_no_content(

@@ -57,7 +57,7 @@ def leases_that_wait_as_long_as_it_takes() -> Iterator[None]:
         return Lease(provider, what, monotonic=lambda: 0.0, wall=lambda: 0.0, sleep=lambda seconds: None)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("application.dataset_versioning.Lease", lease)
+        patch.setattr("application.dataset_writing.Lease", lease)
         patch.setattr("application.content_addressed_storage.Lease", lease)
         yield
 

@@ -172,6 +172,7 @@ class TransferReport:
     Attributes:
         done: files moved, or that were there already.
         existing: those of them that were there already.
+        replaced: those of them that took the place of something, as far as the plan knows.
         moved: bytes moved.
         deleted: files or objects that went to the trash.
         trash_id: under which name the trash has them, and what was replaced; empty where nothing went there.
@@ -182,6 +183,7 @@ class TransferReport:
 
     done: int = 0
     existing: int = 0
+    replaced: int = 0
     moved: int = 0
     deleted: int = 0
     trash_id: str = ""

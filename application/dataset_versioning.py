@@ -13,12 +13,13 @@ from application.dataset_store import DatasetStore
 from application.dataset_verification import CheckedFile, verify_version
 from application.dataset_writing import NewVersion, Shown, unseen, write_version
 from application.lineage import lineage
+from application.local_names import refuse_links_out
 from application.local_tree import Symlinks
 from application.planning import PlanOptions, plan_transfer
 from application.sides import LocalFileAlone, LocalFolder
 from application.transfers import refuse_into_store
 from application.trash import trash_of_folder
-from application.version_files import VersionFiles, addressed
+from application.version_files import VersionDownloads, VersionFiles, addressed, restore_mode
 from domain.datasets import DatasetVersion
 from domain.differences import Differences, differences_of_files
 from domain.errors import InvalidRequest, LocalFileError
@@ -121,9 +122,15 @@ class DatasetVersioning(DatasetStore):
         Only what differs is fetched. What the version does not have stays, unless `options` say otherwise.
 
         Raises:
-            LocalFileError: a name can't be a local file, or two would be one; `target` is of the wrong kind.
+            LocalFileError: a name can't be a local file, or two would be one; `target` is of the wrong kind, or a symbolic
+                link in it leads out of it where a file is to be.
             ContentCorrupted: the table of the version's files is missing or damaged.
+            InvalidRequest: `target` is empty.
         """
+        if not target:
+            raise InvalidRequest(
+                f"no target is named for {version.reference}; name a folder, or '.' for the one that you are in"
+            )
         options = options or PlanOptions(compare=Comparison.CONTENT)
         refuse_into_store(self.provider, target)
         source = VersionFiles(version, lambda: self.files(version), self.content, self.dvc_prefix, self.known)
@@ -138,6 +145,7 @@ class DatasetVersioning(DatasetStore):
                 )
             folder = LocalFolder(target, self.known, symlinks=options.symlinks)
             plan = plan_transfer(source, folder, Direction.DOWNLOAD, options)
+            refuse_links_out(plan.path_root, (action.path for action in plan.actions))
         return addressed(plan, self.dvc_prefix)
 
     def checkout(
@@ -151,6 +159,8 @@ class DatasetVersioning(DatasetStore):
     ) -> TransferReport:
         """Bring `target` to the state of a version, as `plan_checkout` plans it: each file in one step, and verified.
 
+        A single file can be executed after it where it could when the version was made; the files of a folder have no modes.
+
         Args:
             downloads: where the files come from, such as a cache; by default the store.
             shown: shows the download while it goes on.
@@ -159,19 +169,21 @@ class DatasetVersioning(DatasetStore):
             ObjectNotFound: there is no such version, or a content is missing.
             ContentCorrupted: a content is not what it should be; that file is not written.
         """
-        plan = self.plan_checkout(self.get(wanted), os.fspath(target), options)
+        version = self.get(wanted)
+        plan = self.plan_checkout(version, os.fspath(target), options)
         trash = trash_of_folder(plan.folder or ".") if plan.deletions or plan.backup else None
         with shown(plan) as observer:
             report = apply(
                 self.content,
                 plan,
                 observer=observer,
-                downloads=downloads,
+                downloads=VersionDownloads(downloads or self.content, version, plan),
                 known=self.known,
                 trash=trash,
                 why=f"checkout of {wanted}",
             )
         report.raise_failure()
+        restore_mode(version, plan)
         return report
 
     # -- names and ends

@@ -289,6 +289,7 @@ class _Application:
             elif not isinstance(result, StorageError):
                 report.done += 1
                 report.moved += action.size
+                report.replaced += bool(action.target)
                 if self.learning is not None:
                     self.learning.learn(action, result)
             elif isinstance(result, _POINTLESS):

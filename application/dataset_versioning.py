@@ -14,12 +14,13 @@ from application.dataset_store import DatasetStore
 from application.dataset_verification import CheckedFile, verify_version
 from application.dataset_writing import NewVersion, write_version
 from application.lineage import lineage
+from application.local_names import refuse_links_out
 from application.local_tree import Symlinks
 from application.planning import PlanOptions, plan_transfer
 from application.sides import LocalFileAlone, LocalFolder
 from application.transfers import refuse_into_store
 from application.trash import trash_of_folder
-from application.version_files import VersionFiles, addressed
+from application.version_files import VersionDownloads, VersionFiles, addressed, restore_mode
 from domain.datasets import DatasetVersion
 from domain.differences import Differences, differences_of_files
 from domain.errors import InvalidRequest, LocalFileError
@@ -123,9 +124,15 @@ class DatasetVersioning(DatasetStore):
         Only what differs is fetched. What the version does not have stays, unless `options` say otherwise.
 
         Raises:
-            LocalFileError: a name can't be a local file, or two would be one; `target` is of the wrong kind.
+            LocalFileError: a name can't be a local file, or two would be one; `target` is of the wrong kind, or a symbolic
+                link in it leads out of it where a file is to be.
             ContentCorrupted: the table of the version's files is missing or damaged.
+            InvalidRequest: `target` is empty.
         """
+        if not target:
+            raise InvalidRequest(
+                f"no target is named for {version.reference}; name a folder, or '.' for the one that you are in"
+            )
         options = options or PlanOptions(compare=Comparison.CONTENT)
         refuse_into_store(self.provider, target)
         content, prefix = self.content_of(version)
@@ -141,6 +148,7 @@ class DatasetVersioning(DatasetStore):
                 )
             folder = LocalFolder(target, self.known, symlinks=options.symlinks)
             plan = plan_transfer(source, folder, Direction.DOWNLOAD, options)
+            refuse_links_out(plan.path_root, (action.path for action in plan.actions))
         return addressed(plan, prefix)
 
     def checkout(
@@ -154,6 +162,8 @@ class DatasetVersioning(DatasetStore):
     ) -> TransferReport:
         """Bring `target` to the state of a version, as `plan_checkout` plans it: each file in one step, and verified.
 
+        A single file can be executed after it where it could when the version was made; the files of a folder have no modes.
+
         Args:
             downloads: where the files come from, such as a cache; by default the store.
             shown: shows the download while it goes on.
@@ -165,17 +175,19 @@ class DatasetVersioning(DatasetStore):
         version = self.get(wanted)
         plan = self.plan_checkout(version, os.fspath(target), options)
         trash = trash_of_folder(plan.folder or ".") if plan.deletions or plan.backup else None
+        content, _ = self.content_of(version)
         with shown(plan) as observer:
             report = apply(
-                self.content_of(version)[0],
+                content,
                 plan,
                 observer=observer,
-                downloads=downloads,
+                downloads=VersionDownloads(downloads or content, version, plan),
                 known=self.known,
                 trash=trash,
                 why=f"checkout of {wanted}",
             )
         report.raise_failure()
+        restore_mode(version, plan)
         return report
 
     # -- names and ends

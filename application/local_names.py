@@ -1,14 +1,18 @@
-"""Keys as local files: which can be, and which would be one file where the disk folds names."""
+"""Keys as local files: which can be, which would be one file where the disk folds names, and which lie elsewhere."""
 
 from __future__ import annotations
 
+import errno
 import os
 import unicodedata
+from collections.abc import Iterable
 from contextlib import suppress
 
 from application.local_tree import check_local_name
 from domain.errors import LocalFileError
-from domain.local_files import PART_PREFIX, printable_path
+from domain.local_files import PART_PREFIX, is_no_room, local_error, printable_path
+
+_UNWRITABLE = frozenset({errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR})
 
 
 class LocalNames:
@@ -96,6 +100,10 @@ def folds_names(folder: str) -> bool:
     """Whether the disk takes two names that differ by case for one file.
 
     Found out by a file that is made and removed at once, where `folder` is, or is going to be.
+
+    Raises:
+        LocalFileError: nothing can be written there.
+        InsufficientStorage: there is no room.
     """
     place = os.path.abspath(folder)
     while not os.path.isdir(place):
@@ -104,10 +112,39 @@ def folds_names(folder: str) -> bool:
     path, other = os.path.join(place, probe + "a\u00e9"), os.path.join(place, probe + "A\u00c9")
     try:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-    except OSError:
-        return True  # where nothing can be written nothing is lost by caution
+    except OSError as error:
+        if error.errno in _UNWRITABLE or is_no_room(
+            error
+        ):  # a download would meet it as well: that is the reason to tell
+            raise local_error(error, printable_path(place), "write to") from error
+        return True  # where nobody can tell nothing is lost by caution
     try:
         return os.path.lexists(other)
     finally:
         with suppress(OSError):
             os.unlink(path)
+
+
+def refuse_links_out(root: str, paths: Iterable[str]) -> None:
+    """Refuse files below a folder that would come to lie outside of it, by a symbolic link in the place of a folder.
+
+    Args:
+        root: the folder, with a '/' at its end; it may itself be a link.
+        paths: of the files, each beginning with it.
+
+    Raises:
+        LocalFileError: naming the link.
+    """
+    inside = os.path.realpath(root)
+    seen = {""}
+    for path in paths:
+        above = path[len(root) :].rpartition("/")[0]
+        while above not in seen:
+            seen.add(above)
+            folder = root + above
+            if os.path.islink(folder) and os.path.commonpath([inside, os.path.realpath(folder)]) != inside:
+                raise LocalFileError(
+                    f"{printable_path(folder)!r} is a symbolic link that leads out of {printable_path(root)!r}, and files "
+                    "are to be written below it; take it out of the way, or name another folder"
+                )
+            above = above.rpartition("/")[0]

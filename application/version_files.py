@@ -1,12 +1,16 @@
-"""The files of a version as a side of a transfer, and the plan by which content goes to its addresses and comes from there."""
+"""The files of a version as a side of a transfer, and how content goes to its addresses and comes from there."""
 
 from __future__ import annotations
 
 import io
+import os
+import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import overload
 
+from application.cached_downloads import Downloads
 from application.content_addressed_storage import ContentAddressedStorage
 from application.sides import Entry, StorePrefix
 from domain.content import DVC_MD5, ContentHash
@@ -14,7 +18,10 @@ from domain.datasets import DatasetVersion
 from domain.errors import ContentCorrupted, ObjectNotFound, StorageError
 from domain.keys import shortened
 from domain.known_hashes import KnownHash, KnownHashes
+from domain.local_files import CHUNK_BYTES, LocalSource, ReplacementFile, printable_path
 from domain.manifests import FileEntry, damaged, read_table
+from domain.many_files import File
+from domain.objects import ObjectInfo, Progress
 from domain.storage import IStorageProvider
 from domain.transfer import Direction, TransferAction, TransferPlan
 
@@ -94,6 +101,74 @@ class VersionFiles:
 def addressed(plan: TransferPlan, prefix: str) -> TransferPlan:
     """A download of a version's files, from the addresses of their contents."""
     return replace(plan, actions=_Addressed(plan.actions, prefix), key_root=prefix)
+
+
+class VersionDownloads:
+    """Downloads of a version's files, of which one that is missing is told by the file's name."""
+
+    def __init__(self, downloads: Downloads, version: DatasetVersion, plan: TransferPlan) -> None:
+        self._downloads = downloads
+        self._version = version
+        self._root = plan.path_root
+
+    def download(
+        self,
+        remote_path: str,
+        local_path: str | os.PathLike[str],
+        *,
+        progress: Progress | None = None,
+        content: ContentHash | None = None,
+    ) -> ObjectInfo:
+        """As `IStorageProvider.download`."""
+        try:
+            return self._downloads.download(remote_path, local_path, progress=progress, content=content)
+        except ObjectNotFound as error:
+            raise self._missing(local_path, error) from error
+
+    def download_many(self, files: Iterable[File]) -> Iterator[tuple[File, ObjectInfo | StorageError]]:
+        """As `IStorageProvider.download_many`."""
+        for file, result in self._downloads.download_many(files):
+            yield file, self._missing(file.path, result) if isinstance(result, ObjectNotFound) else result
+
+    def _missing(self, path: str | os.PathLike[str], error: ObjectNotFound) -> ObjectNotFound:
+        version = self._version
+        name = version.path if version.is_file else printable_path(path)[len(printable_path(self._root)) :]
+        return ObjectNotFound(
+            f"the content of {name!r} of {version.reference} is missing ({shortened(error.key or '')!r}); 'storage dataset "
+            f"verify {version.reference}' finds all that is",
+            provider=error.provider,
+            key=error.key,
+        )
+
+
+def restore_mode(version: DatasetVersion, plan: TransferPlan) -> None:
+    """Let a single file be executed after its checkout as it could be when the version was made.
+
+    A folder's files have no modes. Where the disk has none, or the file is another user's, it stays as it is.
+
+    Raises:
+        LocalFileError: the file can't be read or written.
+    """
+    if not version.is_file or not (plan.actions or plan.unchanged):
+        return
+    path = plan.path_root
+    with suppress(OSError):
+        status = os.stat(path)
+        if bool(status.st_mode & 0o111) == version.is_executable:
+            return
+        if status.st_nlink > 1:  # a mode is of all names of a file, and one of them may be in the cache
+            _made_its_own(path)
+            status = os.stat(path)
+        mode = stat.S_IMODE(status.st_mode)
+        os.chmod(path, mode | (mode & 0o444) >> 2 if version.is_executable else mode & ~0o111)
+
+
+def _made_its_own(path: str) -> None:
+    with LocalSource(path) as source, ReplacementFile(path) as file:
+        while data := source.read(CHUNK_BYTES):
+            file.write(data)
+        source.check_unchanged()
+        file.commit()
 
 
 def plan_of_contents(folder: str, prefix: str, missing: Iterable[tuple[FileEntry, str]]) -> TransferPlan:

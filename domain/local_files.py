@@ -28,6 +28,9 @@ _WORTH_RESUMING = 8 << 20
 
 _OURS = stat.S_IRUSR | stat.S_IWUSR
 
+_LINKED = 0o444
+"""The mode of a file that was linked to one of the cache."""
+
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
@@ -167,7 +170,8 @@ class _LocalErrors(AbstractContextManager[None]):
 class ReplacementFile:
     """A file that takes the place of `path` when it is committed, in one step; until then `path` stays as it was.
 
-    Used as a context manager; leaving it without `commit()` removes what was written. Missing folders are made. The
+    Used as a context manager; leaving it without `commit()` removes what was written. Missing folders are made. The mode
+    stays what it was; only of a read-only file with several names, whose mode is the others' too, it is a new file's. The
     file is not flushed to disk: what was downloaded can be fetched again, and a flush per file costs more than the rest.
 
     Args:
@@ -188,13 +192,16 @@ class ReplacementFile:
         self._path = os.fspath(path)
         self._shown = printable_path(path)
         try:
-            mode = os.lstat(self._path).st_mode
-            if stat.S_ISLNK(mode):  # it keeps pointing where it does; what it points at is replaced
+            status = os.lstat(self._path)
+            if stat.S_ISLNK(status.st_mode):  # it keeps pointing where it does; what it points at is replaced
                 self._path = os.path.realpath(self._path)
-                mode = os.stat(self._path).st_mode
+                status = os.stat(self._path)
+            mode = status.st_mode
             if not stat.S_ISREG(mode):
                 what = "a directory" if stat.S_ISDIR(mode) else "not a regular file"
                 raise LocalFileError(f"can't write {self._shown!r}: it is {what}; name a file")
+            if stat.S_IMODE(mode) == _LINKED and status.st_nlink > 1:
+                mode = 0
         except FileNotFoundError:
             mode = 0
         except OSError as error:

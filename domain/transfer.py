@@ -170,8 +170,8 @@ class TransferReport:
     """What was done of a plan.
 
     Attributes:
-        done: files moved, and those that were there already.
-        existing: those that were there already, where that is as good.
+    existing: list[TransferAction] = field(default_factory=list)
+    replaced: int = 0
         moved: bytes moved.
         deleted: files or objects that went to the trash.
         trash_id: under which name the trash has them, and what was replaced; empty where nothing went there.
@@ -181,7 +181,12 @@ class TransferReport:
     """
 
     done: int = 0
+<<<<<<< HEAD
     existing: list[TransferAction] = field(default_factory=list)
+=======
+    existing: int = 0
+    replaced: int = 0
+>>>>>>> fixco
     moved: int = 0
     deleted: int = 0
     trash_id: str = ""

@@ -17,7 +17,7 @@ from domain.content import ContentHash
 from domain.content_cache import Link
 from domain.errors import LocalFileError, StorageError
 from domain.local_files import CHUNK_BYTES, PART_PREFIX, ReplacementFile, local_error, printable_path
-from infrastructure.state.database import state_folder
+from infrastructure.state.database import make_private, state_folder
 from infrastructure.storage.local.pump import copier
 
 _FICLONE = 0x40049409  # linux/fs.h
@@ -114,6 +114,7 @@ class FolderCache:
             if kept.exists() or os.stat(path).st_size > self._most_bytes:
                 return
             self._took[0] = 1
+            make_private(self._folder)
             with open(path, "rb") as source, ReplacementFile(kept) as file:
                 if not _cloned(source.fileno(), file.fileno()):
                     step = copier(source.fileno(), file.fileno())

@@ -24,6 +24,20 @@ def state_folder() -> Path:
     return platformdirs.user_cache_path("lading")
 
 
+def make_private(folder: Path) -> None:
+    """Make a folder of the state where it is missing, and those above it: what is new of the state is for its user alone.
+
+    Raises:
+        OSError: it can't be made.
+    """
+    if folder.is_dir():
+        return
+    state = state_folder()
+    if state in folder.parents:
+        state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
 @contextmanager
 def open_state(schema: str, path: Path | None = None) -> Iterator[sqlite3.Connection]:
     """The state as one transaction: kept when the block ends well, and not at all where it raises.
@@ -39,7 +53,7 @@ def open_state(schema: str, path: Path | None = None) -> Iterator[sqlite3.Connec
         sqlite3.Error, OSError: the state can't be had or written; the caller does without.
     """
     path = path or state_folder() / "state.sqlite"
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_private(path.parent)
     try:
         database = _connect(path, schema)
     except sqlite3.DatabaseError as error:

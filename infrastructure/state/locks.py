@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from infrastructure.state.database import state_folder
+from infrastructure.state.database import make_private, state_folder
 
 
 class Held:
@@ -47,7 +47,7 @@ def try_hold(name: str, folder: Path | None = None) -> Held | None:
         OSError: there are no locks to be had here; the caller goes on without.
     """
     folder = folder or state_folder() / "locks"
-    folder.mkdir(parents=True, exist_ok=True)
+    make_private(folder)
     path = folder / hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:32]
     while True:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)

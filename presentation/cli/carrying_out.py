@@ -27,6 +27,7 @@ def carry_out(
     downloads: Downloads | None = None,
     known: KnownHashes | None = None,
     bucket: str | None = None,
+    tell_replaced: bool = False,
 ) -> TransferReport:
     """Carry out a plan; its parameters are those of `application.applying.apply` and of `conclude`."""
     from application.applying import apply
@@ -56,7 +57,7 @@ def carry_out(
             why=_why(provider, plan),
         )
     local = (plan.folder or ".") if is_download else None
-    conclude(plan, report, as_json=as_json, local=local, bucket=bucket)
+    conclude(plan, report, as_json=as_json, local=local, bucket=bucket, tell_replaced=tell_replaced)
     return report
 
 

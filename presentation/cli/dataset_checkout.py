@@ -54,7 +54,9 @@ def checkout(
     """Bring a folder to the state of a version. Only what differs is written, each file in one step and verified.
 
     Other files in the folder stay, unless --delete moves them to the trash; with --backup what is replaced goes there too.
+    A single file can be executed where it could when the version was made; the files of a folder keep no modes.
     """
+    from application.version_files import VersionDownloads, restore_mode
     from config.state import hold_pair, known_hashes
     from domain.content_cache import Link
     from presentation.cli.carrying_out import carry_out
@@ -83,7 +85,16 @@ def checkout(
             return
         content, _ = datasets.content_of(found)
         downloads = _cached(content, plan, Link(link)) if cache or link == Link.HARD else None
-        carry_out(content, plan, as_json=as_json, downloads=downloads, known=known_hashes(), bucket=bucket)
+        carry_out(
+            content,
+            plan,
+            as_json=as_json,
+            downloads=VersionDownloads(downloads or content, found, plan),
+            known=known_hashes(),
+            bucket=bucket,
+            tell_replaced=True,
+        )
+        restore_mode(found, plan)
 
 
 def _cached(provider: IStorageProvider, plan: TransferPlan, link: Link) -> CachedDownloads | None:

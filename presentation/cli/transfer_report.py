@@ -45,26 +45,30 @@ def conclude(
     as_json: bool,
     local: str | None = None,
     bucket: str | None = None,
+    tell_replaced: bool = False,
 ) -> None:
     """Print what was done, and how to go on where not all was; end the program with its exit code unless all went well.
 
     Args:
         local: the folder of a download, which undoing its deletions needs to know.
         bucket: as an option named it, for the same reason.
+        tell_replaced: whether to say how many files were replaced; only a plan that compares knows.
     """
     from presentation.cli.exit_codes import INTERRUPTED, exit_code
 
     if as_json:
-        _conclude_in_json(plan, report)
+        _conclude_in_json(plan, report, {"replaced": report.replaced} if tell_replaced else {})
     else:
-        _conclude_in_text(plan, report, local, bucket)
+        _conclude_in_text(plan, report, tell_replaced=tell_replaced)
+        if report.trash_id and _has_kept(plan, report):
+            print(_how_to_undo(plan, report, local, bucket), file=sys.stderr)
     if report.interrupted:
         sys.exit(INTERRUPTED)
     if report.stopped_by or report.failures:
         sys.exit(exit_code(report.stopped_by or report.failures[0][1]))
 
 
-def _conclude_in_json(plan: TransferPlan, report: TransferReport) -> None:
+def _conclude_in_json(plan: TransferPlan, report: TransferReport, more: dict[str, object]) -> None:
     from presentation.cli.output import emit_json
 
     emit_json(
@@ -74,6 +78,7 @@ def _conclude_in_json(plan: TransferPlan, report: TransferReport) -> None:
             "done": report.done,
             "bytes": report.moved,
             "unchanged": plan.unchanged,
+            **more,
             **_left_out(plan),
             "deleted": report.deleted,
             "trash_id": report.trash_id,
@@ -91,13 +96,14 @@ def _left_out(plan: TransferPlan) -> dict[str, object]:
     return {"left_out": plan.left_out, "reserved": list(plan.reserved)}
 
 
-def _conclude_in_text(plan: TransferPlan, report: TransferReport, local: str | None, bucket: str | None) -> None:
+def _conclude_in_text(plan: TransferPlan, report: TransferReport, *, tell_replaced: bool) -> None:
     from presentation.cli.output import counted, human_size, printable
 
-    for _, error in report.failures:
-        print(f"storage: {printable(str(error))}", file=sys.stderr)
+    errors = [error for _, error in report.failures]
     if report.stopped_by:
-        print(f"storage: {printable(str(report.stopped_by))}", file=sys.stderr)
+        errors.append(report.stopped_by)
+    for sentence in dict.fromkeys(map(str, errors)):  # what many files meet is said once
+        print(f"storage: {printable(sentence)}", file=sys.stderr)
     size = human_size(report.moved)
     left = len(plan.actions) - report.done
     if report.interrupted:
@@ -109,11 +115,17 @@ def _conclude_in_text(plan: TransferPlan, report: TransferReport, local: str | N
         print(f"{did} {counted(report.done, 'file')}, {size}{same}", file=sys.stderr)
         if left:
             print(f"{left:,} not done{f'; {_GO_ON}' if report.stopped_by else ''}", file=sys.stderr)
+    if tell_replaced and report.replaced:
+        hint = "" if plan.backup else f"; --backup keeps such {'files' if report.replaced > 1 else 'a file'}"
+        print(f"replaced {counted(report.replaced, 'file')} that differed{hint}", file=sys.stderr)
     kept = len(plan.deletions) - report.deleted
     if kept > 0:
         print(f"{counted(kept, 'deletion')} not done", file=sys.stderr)
-    if report.trash_id:
-        print(_how_to_undo(plan, report, local, bucket), file=sys.stderr)
+
+
+def _has_kept(plan: TransferPlan, report: TransferReport) -> bool:
+    """Whether there is anything in the trash that was opened for this."""
+    return report.deleted > 0 or (plan.backup and any(action.target for action in plan.actions))
 
 
 def _how_to_undo(plan: TransferPlan, report: TransferReport, local: str | None, bucket: str | None) -> str:

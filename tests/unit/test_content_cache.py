@@ -60,6 +60,35 @@ def keep(cache: FolderCache, folder: Path, data: bytes, content: ContentHash | N
 # -- keeping and placing
 
 
+def test_what_is_kept_is_private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "new" / "caches"))
+    old = os.umask(0o022)
+    try:
+        keep(FolderCache(1 << 30), tmp_path, b"data")
+    finally:
+        os.umask(old)
+    place = tmp_path / "new" / "caches" / "lading"
+    assert len(kept(place)) == 1
+    assert [stat.S_IMODE(each.stat().st_mode) for each in (place, place / "content")] == [0o700, 0o700]
+
+
+@pytest.mark.parametrize("link", list(Link))
+def test_a_copy_over_a_linked_file_can_be_written_to(
+    link: Link, cache: FolderCache, place: Path, tmp_path: Path
+) -> None:
+    before, after = keep(cache, tmp_path, b"before"), keep(cache, tmp_path, b"after")
+    target = tmp_path / "f"
+    cache.place(before, str(target), link)
+    target.chmod(0o444)
+    (tmp_path / "fresh").write_bytes(b"")
+    cache.place(after, str(target), Link.COPY)
+    fresh = (tmp_path / "fresh").stat().st_mode
+    assert target.read_bytes() == b"after"
+    # A file that is nobody else's is read-only because somebody wanted that.
+    assert stat.S_IMODE(target.stat().st_mode) == (stat.S_IMODE(fresh) if link is Link.HARD else 0o444)
+    assert {stat.S_IMODE(path.stat().st_mode) for path in kept(place)} == {0o444}
+
+
 @BOTH
 @pytest.mark.parametrize("data", [b"", b"data", BIG], ids=["empty", "small", "large"])
 @pytest.mark.parametrize("hashed", [sha, md5], ids=["sha256", "md5"])

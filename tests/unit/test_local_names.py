@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import unicodedata
 from collections.abc import Callable
@@ -13,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from application import local_names
-from application.local_names import LocalNames, folds_names
+from application.local_names import LocalNames, folds_names, refuse_links_out
 from application.planning import PlanOptions
 from application.transfers import plan_download, plan_replication, plan_upload
-from domain.errors import LocalFileError
+from domain.errors import InsufficientStorage, LocalFileError, StorageError
 from domain.transfer import Comparison, DeleteBudget
 from infrastructure.storage.providers import MemoryProvider
 
@@ -188,6 +189,48 @@ def test_what_folds_is_found_out_by_a_file_that_does_not_stay(tmp_path: Path, mo
     assert everything(tmp_path) == set()
     monkeypatch.setattr(os, "open", lambda *args: (_ for _ in ()).throw(PermissionError()))
     assert folds_names(str(tmp_path)), "where nobody can tell, caution"
+
+
+@pytest.mark.parametrize(
+    ("number", "kind", "reason"),
+    [
+        (errno.EROFS, LocalFileError, "its file system is read-only"),
+        (errno.EACCES, LocalFileError, "permission denied"),
+        (errno.ENOSPC, InsufficientStorage, "no room"),
+    ],
+)
+def test_where_nothing_can_be_written_that_is_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, kind: type[StorageError], reason: str
+) -> None:
+    def refused(*args: object) -> int:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "open", refused)
+    with pytest.raises(kind, match=reason) as caught:
+        plan_download(holding("p/A", "p/a"), "p/", str(tmp_path), COMPARED)
+    assert repr(str(tmp_path)) in caught.value.message
+
+
+# -- a link in the place of a folder
+
+
+def test_only_a_link_out_of_the_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "else").mkdir()
+    real = tmp_path / "real"
+    (real / "b").mkdir(parents=True)
+    out = tmp_path / "out"
+    out.symlink_to(real)
+    (real / "in").symlink_to("b")
+    (real / "self").symlink_to(".")
+    (real / "b" / "away").symlink_to(tmp_path / "else")
+    (real / "sibling").symlink_to(tmp_path / "real-not")
+    root = f"{out}/"
+    refuse_links_out(root, [f"{root}{name}" for name in ("f", "b/f", "in/f", "self/b/f", "new/deep/f")])
+    refuse_links_out("./", ["./f", "./nowhere/f"])
+    for name, link in (("b/away/f", "b/away"), ("in/away/new/f", "in/away"), ("sibling/f", "sibling")):
+        with pytest.raises(LocalFileError, match="leads out of") as caught:
+            refuse_links_out(root, [f"{root}b/f", f"{root}{name}"])
+        assert caught.value.message.startswith(repr(root + link))
 
 
 # -- what is kept for other uses

@@ -41,6 +41,7 @@ def test_the_file_is_in_the_users_cache_folder(tmp_path: Path, monkeypatch: pyte
     with open_state(NUMBERS):
         pass
     assert (tmp_path / "lading" / "state.sqlite").is_file()
+    assert (tmp_path / "lading").stat().st_mode & 0o777 == 0o700
 
 
 def test_a_block_that_raises_keeps_nothing(tmp_path: Path) -> None:

@@ -64,9 +64,41 @@ def test_one_file_of_a_replication(capsys: pytest.CaptureFixture[str]) -> None:
 def test_undoing_a_download_needs_the_folder(
     capsys: pytest.CaptureFixture[str], local: str, deleted: int, line: str
 ) -> None:
-    plan = TransferPlan(FETCH.direction, FETCH.actions, 0, FETCH.deletions[:deleted])
+    actions = [action._replace(target="s") for action in FETCH.actions]
+    plan = TransferPlan(FETCH.direction, actions, 0, FETCH.deletions[:deleted], backup=True)
     _, lines, _ = concluded(capsys, plan, local=local, done=3, deleted=deleted, trash_id="T")
     assert lines == ["downloaded 3 files, 0 bytes", line]
+
+
+def test_where_nothing_went_to_the_trash_there_is_nothing_to_undo(capsys: pytest.CaptureFixture[str]) -> None:
+    """And what several files met alike is said once."""
+    plan = TransferPlan(
+        Direction.DOWNLOAD, (), 3, [Deletion("out/l/x", 1, "s"), Deletion("out/l/y", 1, "s")], backup=True
+    )
+    failures = [(ACTIONS[number], LocalFileError("behind a link")) for number in (0, 1)]
+    _, lines, told = concluded(capsys, plan, local="out", trash_id="T", failures=failures)
+    assert lines == ["storage: behind a link", "downloaded 0 files, 0 bytes, 3 unchanged", "2 deletions not done"]
+    assert len(told["failed"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("replaced", "backup", "line"),
+    [
+        (0, False, None),
+        (1, False, "replaced 1 file that differed; --backup keeps such a file"),
+        (2, False, "replaced 2 files that differed; --backup keeps such files"),
+        (2, True, "replaced 2 files that differed"),
+    ],
+)
+def test_what_was_replaced_is_said_where_it_is_asked_for(
+    capsys: pytest.CaptureFixture[str], replaced: int, backup: bool, line: str | None
+) -> None:
+    plan = TransferPlan(Direction.DOWNLOAD, ACTIONS, backup=backup)
+    for as_json in (False, True):
+        conclude(plan, TransferReport(3, replaced=replaced, moved=3600), as_json=as_json, tell_replaced=True)
+    said = capsys.readouterr()
+    assert said.err.splitlines() == ["downloaded 3 files, 3.6 kB", *([line] if line else [])]
+    assert json.loads(said.out)["replaced"] == replaced
 
 
 def test_interrupted(capsys: pytest.CaptureFixture[str]) -> None:

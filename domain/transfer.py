@@ -170,8 +170,9 @@ class TransferReport:
     """What was done of a plan.
 
     Attributes:
-    existing: list[TransferAction] = field(default_factory=list)
-    replaced: int = 0
+        done: files moved, and those that were there already.
+        existing: those that were there already, where that is as good.
+        replaced: those of the files moved that took the place of another.
         moved: bytes moved.
         deleted: files or objects that went to the trash.
         trash_id: under which name the trash has them, and what was replaced; empty where nothing went there.
@@ -181,12 +182,8 @@ class TransferReport:
     """
 
     done: int = 0
-<<<<<<< HEAD
     existing: list[TransferAction] = field(default_factory=list)
-=======
-    existing: int = 0
     replaced: int = 0
->>>>>>> fixco
     moved: int = 0
     deleted: int = 0
     trash_id: str = ""

@@ -1,4 +1,7 @@
-"""The S3 engine keeps the contract on a real server: plain and TLS, unversioned and versioned; and on two others."""
+"""The S3 engine keeps the contract on a real server: plain and TLS, unversioned and versioned; and on two others.
+
+What is marked runs at night: the MinIO profile is on the same server without TLS, the vendors' profiles are on moto.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +24,7 @@ from infrastructure.storage.contract import StorageProviderContract
 _CEPH = {"region": "us-east-1", "quoted_etags": False, "capabilities": {"create_if_absent_multipart": False}}
 
 
+@pytest.mark.nightly
 class TestS3ProviderOnCeph(StorageProviderContract):
     """Plain http; conditions hold where ETags are sent as this server compares them."""
 
@@ -54,6 +58,7 @@ class TestS3ProviderOnCephVersioned(StorageProviderContract):
         return BucketHarness(ceph_rgw, "s3", settings, versioned=True, racy_gaps=CEPH_VERSIONED_RACY_GAPS)
 
 
+@pytest.mark.nightly
 class TestS3ProviderOnMoto(StorageProviderContract):
     """The profile of AWS itself, on moto."""
 
@@ -63,6 +68,7 @@ class TestS3ProviderOnMoto(StorageProviderContract):
         return BucketHarness(moto_server, "s3", settings, known_gaps=MOTO_GAPS, racy_gaps=MOTO_RACY_GAPS)
 
 
+@pytest.mark.nightly
 class TestS3ProviderOnRclone(StorageProviderContract):
     """A second real server, over a folder: its keys are paths."""
 

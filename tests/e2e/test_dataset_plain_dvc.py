@@ -4,6 +4,7 @@ import hashlib
 import json
 import sys
 
+import pytest
 from plain_dvc import SPECIAL, files_of, fill, plain
 
 OPEN = "import dvc.api, sys; sys.stdout.buffer.write(dvc.api.read(sys.argv[1], mode='rb'))"
@@ -61,6 +62,7 @@ def test_plain_dvc_pulls_a_version_that_was_never_added_to_it(storage, workspace
     assert done.returncode == 7 and not (tmp_path / "bad" / "new").exists()
 
 
+@pytest.mark.nightly
 def test_a_single_file_goes_both_ways(storage, workspace, tmp_path):
     (workspace / "iris.csv").write_text("1,2\n")
     (workspace / "iris.csv").chmod(0o755)

@@ -1,4 +1,4 @@
-"""The memory provider's harness, which two files use."""
+"""The memory provider's harness, which two files use; and which promises of which profile are for the night."""
 
 from __future__ import annotations
 
@@ -9,6 +9,24 @@ import pytest
 from domain.storage import IStorageProvider
 from infrastructure.storage.contract import Harness
 from infrastructure.storage.providers.memory_provider import MemoryProvider
+
+_PROFILES = {"TestWasabiProviderOnMoto", "TestDigitalOceanProviderOnMoto", "TestBackblazeProviderOnMoto"}
+_OF_THE_ENGINE = {
+    "concurrency", "expected_content", "files", "keys", "listing", "many", "many_objects", "model", "replicating",
+}  # fmt: skip
+"""Promises that the S3 engine keeps, or breaks, whatever the profile: by day R2 shows them on moto, MinIO and S3 on Ceph."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of profiles that differ in address, credentials and dialect alone, all that is the engine's is for the night."""
+    for item in items:
+        if (
+            isinstance(item, pytest.Function)
+            and getattr(item.cls, "__name__", "") in _PROFILES
+            and item.function.__module__.rpartition(".")[2] in _OF_THE_ENGINE
+        ):
+            item.add_marker(pytest.mark.nightly)
 
 
 class MemoryHarness(Harness):

@@ -17,6 +17,7 @@ def credentials(place):
     return {name: of_place[ours] for name, ours in names.items() if ours in of_place}
 
 
+@pytest.mark.parametrize("place", ["gateway", pytest.param("local disk", marks=pytest.mark.nightly)], indirect=True)
 def test_plain_dvc_pulls_a_version_that_was_never_added_to_it(storage, workspace, place, tmp_path):
     fill(tmp_path / "data", SPECIAL)
     (tmp_path / "data" / "link").symlink_to(tmp_path / "data" / "same")
@@ -83,6 +84,7 @@ def pushed(place, manifest):
     return f"outs:\n- md5: {digest}.dir\n  hash: md5\n  path: data\n"
 
 
+@pytest.mark.parametrize("place", ["local disk", pytest.param("gateway", marks=pytest.mark.nightly)], indirect=True)
 def test_a_hostile_manifest_is_refused(storage, place, tmp_path, contents):
     name = hashlib.md5(b"x", usedforsecurity=False).hexdigest()
     place.put(f"dvc/files/md5/{name[:2]}/{name[2:]}", b"x")

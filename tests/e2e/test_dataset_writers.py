@@ -24,6 +24,7 @@ print(made.version.version)
 """
 
 
+@pytest.mark.parametrize("place", ["gateway", pytest.param("local disk", marks=pytest.mark.nightly)], indirect=True)
 @pytest.mark.parametrize("without", [[], ["without conditional writes"]])
 def test_sixteen_writers_of_one_dataset_lose_nothing(storage, place, folder, without, contents, tmp_path, checkout):
     storage.env["PYTHONPATH"] = str(checkout)
@@ -54,6 +55,7 @@ def test_sixteen_writers_of_one_dataset_lose_nothing(storage, place, folder, wit
     assert not [key for key in place.contents() if ".claim" in key or "leases" in key]
 
 
+@pytest.mark.parametrize("place", ["gateway", pytest.param("local disk", marks=pytest.mark.nightly)], indirect=True)
 def test_a_version_that_was_killed_is_not_there_and_the_next_run_sends_what_is_missing(
     storage, place, folder, wait_for, tmp_path
 ):

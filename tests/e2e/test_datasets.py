@@ -107,6 +107,7 @@ def test_two_versions_are_compared(storage, folder):
     assert storage.ok("dataset", "diff", "m13@2", "m13@latest", "--exit-code").stdout == ""
 
 
+@pytest.mark.parametrize("place", ["local disk", pytest.param("gateway", marks=pytest.mark.nightly)], indirect=True)
 def test_a_version_has_names_and_what_it_was_made_from(storage, place, folder):
     folder("raw", {"a": "1"})
     folder("clean", {"a": "2"})
@@ -152,6 +153,7 @@ def test_a_single_file_is_a_dataset_too(storage, place, folder, tmp_path):
     assert (tmp_path / "into" / "iris.csv").read_text() == "1,2\n"
 
 
+@pytest.mark.parametrize("place", ["local disk", pytest.param("gateway", marks=pytest.mark.nightly)], indirect=True)
 @pytest.mark.parametrize("what", ["file", "manifest", "table", "record"])
 def test_a_flipped_bit_is_found_and_named_in_every_kind_of_object(storage, place, folder, what, tmp_path):
     folder("data", {"a.csv": "1,2\n", "b/c.fits": "x" * 5000})
@@ -181,6 +183,7 @@ def flipped(data):
     return data[:-3] + bytes([data[-3] ^ 1]) + data[-2:]
 
 
+@pytest.mark.parametrize("place", ["local disk", pytest.param("gateway", marks=pytest.mark.nightly)], indirect=True)
 def test_content_that_was_moved_to_another_address_is_found(storage, place, folder):
     folder("data", {"a": "1", "b": "2"})
     make(storage, "data", "--id", "d")
@@ -189,6 +192,7 @@ def test_content_that_was_moved_to_another_address_is_found(storage, place, fold
     assert storage("dataset", "checkout", "d", "out").returncode == 7
 
 
+@pytest.mark.parametrize("place", ["local disk", pytest.param("gateway", marks=pytest.mark.nightly)], indirect=True)
 def test_a_content_that_is_gone_is_found_and_stored_again(storage, place, folder):
     folder("data", {"a": "1", "b": "2"})
     make(storage, "data", "--id", "d")

@@ -6,6 +6,7 @@ import re
 import signal
 from pathlib import Path
 
+import pytest
 from cloud_environment import minio_variables
 from plain_client import plain_client
 from plain_dvc import SPECIAL, files_of, fill, plain
@@ -20,6 +21,7 @@ def refused(storage, code, *arguments, **more):
     return storage.fails(code, "dataset", "dvc", *arguments, **more)
 
 
+@pytest.mark.parametrize("place", ["local disk", pytest.param("gateway", marks=pytest.mark.nightly)], indirect=True)
 def test_both_ways_between_ours_and_plain_dvc(storage, workspace, place, tmp_path):
     data = workspace / "data"
     fill(data, SPECIAL)

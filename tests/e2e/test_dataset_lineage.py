@@ -161,7 +161,7 @@ def test_a_lineage_is_asked_for_by_alias_and_of_a_removed_version(storage, obser
     [
         ("nobody", 4, "no dataset 'nobody'"), ("nobody@1", 4, "no dataset 'nobody'"), ("m13-clean@9", 4, "no version 9"),
         ("m13-clean@paper", 4, "no alias 'paper'"), ("model:detector", 2, "name a dataset"), ("@1", 2, "it is empty"),
-        ("flats", 4, "no dataset 'flats'"), ("a@0", 2, "neither a version's number nor an alias"),
+        ("flats", 4, "all versions of 'flats' were removed"), ("a@0", 2, "neither a version's number nor an alias"),
     ],
 )  # fmt: skip
 def test_what_is_not_there_or_no_reference(storage, observed, wanted, code, says):

@@ -26,7 +26,7 @@ def register(app: typer.Typer) -> None:
         epilog=examples(
             "storage gc --dry-run",
             "storage gc",
-            "storage gc --dvc-repo ~/work/survey --dvc-repo ~/work/pipeline",
+            "storage gc --dvc-repo ~/code/survey --dvc-repo ~/code/pipeline",
             "storage gc --sole-owner --grace 30d --json",
         )
     )(gc)

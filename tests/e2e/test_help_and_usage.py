@@ -79,7 +79,7 @@ def test_examples_of_the_help_run(storage, store, tmp_path, command):
     for dataset_id in ("m13-raw", "m13-flat"):
         make_version(LocalProvider({"base_path": store, "durable": False}), dataset_id, {"a": b"y"})
     for repository in ("survey", "pipeline"):
-        subprocess.run(["git", "init", "-q", f"{storage.env['HOME']}/work/{repository}"], check=True)
+        subprocess.run(["git", "init", "-q", f"{storage.env['HOME']}/code/{repository}"], check=True)
     if command == "dataset import-dvc":
         storage.ok("dataset", "export-dvc", "m13-raw", "data.dvc")
     if command.startswith("cas"):

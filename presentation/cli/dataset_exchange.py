@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from presentation.cli.dataset_options import Ref, open_datasets
+from presentation.cli.dataset_options import EvenIfUnchanged, Metadata, Parents, Ref, Tags, open_datasets
 from presentation.cli.options import Bucket, Json, examples, name_value_pairs
 
 
@@ -65,16 +65,10 @@ def import_dvc(
     path: Annotated[str, typer.Argument(metavar="FILE.dvc", help="What 'dvc add' wrote.", show_default=False)],
     dataset_id: Annotated[str, typer.Option("--id", metavar="ID", help="The dataset.", show_default=False)],
     message: Annotated[str | None, typer.Option("--message", "-m", help="Default: the file's own description.")] = None,
-    parents: Annotated[
-        list[str] | None, typer.Option("--from", metavar="ID@V", help="What it was made from; repeatable.")
-    ] = None,
-    tags: Annotated[list[str] | None, typer.Option("--tag", metavar="TAG", help="A word; repeatable.")] = None,
-    metadata: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=VALUE", help="Kept in the record; repeatable.")
-    ] = None,
-    even_if_unchanged: Annotated[
-        bool, typer.Option("--even-if-unchanged", help="Make one also where the last has the same files.")
-    ] = False,
+    parents: Parents = None,
+    tags: Tags = None,
+    metadata: Metadata = None,
+    even_if_unchanged: EvenIfUnchanged = False,
     bucket: Bucket = None,
     as_json: Json = False,
 ) -> None:

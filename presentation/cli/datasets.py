@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from presentation.cli import dataset_checkout, dataset_dvc, dataset_exchange, dataset_lineage
-from presentation.cli.dataset_options import Id, Ref, open_datasets
+from presentation.cli.dataset_options import EvenIfUnchanged, Id, Metadata, Parents, Ref, Tags, open_datasets
 from presentation.cli.options import (
     Bandwidth,
     Bucket,
@@ -59,16 +59,10 @@ def version(
     path: Annotated[str, typer.Argument(help="A folder or a file.", show_default=False)],
     dataset_id: Annotated[str, typer.Option("--id", metavar="ID", help="The dataset.", show_default=False)],
     message: Annotated[str, typer.Option("--message", "-m", help="What it is, in your words.")] = "",
-    parents: Annotated[
-        list[str] | None, typer.Option("--from", metavar="ID@V", help="What it was made from; repeatable.")
-    ] = None,
-    tags: Annotated[list[str] | None, typer.Option("--tag", metavar="TAG", help="A word; repeatable.")] = None,
-    metadata: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=VALUE", help="Kept in the record; repeatable.")
-    ] = None,
-    even_if_unchanged: Annotated[
-        bool, typer.Option("--even-if-unchanged", help="Make one also where the last has the same files.")
-    ] = False,
+    parents: Parents = None,
+    tags: Tags = None,
+    metadata: Metadata = None,
+    even_if_unchanged: EvenIfUnchanged = False,
     recheck: Annotated[
         bool,
         typer.Option("--recheck", help="Read every content at the store, and send anew what is missing or damaged."),
